@@ -1,0 +1,17 @@
+// Package commands holds the use cases of logoutd, one file each, and the processor that
+// carries them out: load, decide, append, retry.
+//
+// # Rules
+//
+//   - P1: a receipt is given only after the events are durable.
+//   - P2: a command leaves its events exactly once, for ever. Their ids are UUIDv5 of the command id and
+//     the index of the event, and the store keeps an id once; a repeated command gets the
+//     receipt of the first and adds nothing.
+//   - P3: three outcomes, not two: committed, not committed, and unknown. Unknown is resolved by
+//     reading back and repeating the same append, never by guessing.
+//   - P4: a conflict loads and decides again, a bounded number of times.
+//   - P5: nothing remote happens between load and append.
+//   - P6: a refused logout answers what a successful one answers.
+//   - P7: commands on one credential run in the order of their arrival; others run in parallel.
+//   - P8: what waits is bounded; what does not fit is told to come again (ErrBusy).
+package commands

@@ -1,0 +1,77 @@
+package commands
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/codec"
+)
+
+// Limits of the envelope, in bytes.
+const (
+	MaxIDBytes        = 256 // correlation and actor ids
+	MaxUserAgentBytes = 2048
+)
+
+// Envelope is what every command carries beside its own fields.
+type Envelope struct {
+	CommandID     uuid.UUID
+	CorrelationID string // "" means the command id
+	Actor         codec.Actor
+	Client        codec.Client // of the end user
+	Traceparent   string       // W3C Trace Context; "" when there is none
+}
+
+// validate answers an *InvalidError. defaultActor acts where the command names nobody.
+func (e *Envelope) validate(defaultActor codec.Actor) error {
+	if e.CommandID == uuid.Nil {
+		return &InvalidError{"command_id", "must be a UUID, and not the nil one"}
+	}
+	if e.Actor == (codec.Actor{}) {
+		e.Actor = defaultActor
+	}
+	if e.Client.IPAddress != "" {
+		if _, err := netip.ParseAddr(e.Client.IPAddress); err != nil {
+			return &InvalidError{"client.ip_address", "must be an IPv4 or IPv6 address"}
+		}
+	}
+	switch {
+	case !e.Actor.Type.Valid():
+		return &InvalidError{"actor.type", "must be user, service, admin or system"}
+	case e.Actor.ID == "" || !plain(e.Actor.ID, MaxIDBytes):
+		return &InvalidError{"actor.id", "must be 1 to 256 bytes without control characters"}
+	case !plain(e.CorrelationID, MaxIDBytes):
+		return &InvalidError{"correlation_id", "must be at most 256 bytes without control characters"}
+	case len(e.Client.UserAgent) > MaxUserAgentBytes:
+		return &InvalidError{"client.user_agent", "must be at most 2048 bytes"}
+	}
+	return nil
+}
+
+func plain(s string, limit int) bool {
+	return len(s) <= limit && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// metadata is the same for every event of a command.
+func (e *Envelope) metadata(now time.Time) codec.Metadata {
+	id := e.CommandID.String()
+	correlation := e.CorrelationID
+	if correlation == "" {
+		correlation = id
+	}
+	return codec.Metadata{
+		CorrelationID: correlation, CausationID: id, CommandID: id, OccurredAt: now,
+		Actor: e.Actor, Client: e.Client, Traceparent: e.Traceparent, Producer: codec.Producer,
+	}
+}
+
+// EventID is the id of the event at an index of a command: UUIDv5 with the command id as name
+// space and the decimal index as name (P2).
+func EventID(command uuid.UUID, index int) eventstore.EventID {
+	return eventstore.EventID(uuid.NewSHA1(command, []byte(strconv.Itoa(index))))
+}
