@@ -1,0 +1,217 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/logoutd/logoutd/eventstore"
+)
+
+var _ eventstore.Store = (*Store)(nil)
+
+// Store is an event store in one folder. Its methods may be called from any goroutine.
+type Store struct {
+	cfg  Config
+	fs   vfs.FS
+	db   *pebble.DB
+	lock *pebble.Lock
+
+	// queue is bounded: when it is full, appends wait in their own goroutine, where their
+	// context can call them back.
+	queue chan *request
+	// free holds the groups that are neither being built nor synced; its size is the depth
+	// of the pipeline.
+	free       chan *group
+	committing chan *group
+
+	durable  watermark
+	counters counters
+	requests sync.Pool // of *request
+	keys     sync.Pool // of *[]byte, scratch for the keys of point reads
+
+	// closing asks the sequencer to stop; halted tells callers that no answer will come any more.
+	closing   chan struct{}
+	closeOnce sync.Once
+	halted    chan struct{}
+	haltOnce  sync.Once
+	workers   sync.WaitGroup
+
+	failed   chan struct{}
+	failure  atomic.Pointer[error]
+	lost     atomic.Bool // Pebble may hold its locks for ever; do not touch it again
+	closeErr error
+
+	// reading is held, shared, by every use of db outside the workers, and alone by Close.
+	reading sync.RWMutex
+	gone    bool
+}
+
+// Open opens the store in cfg.Dir, and creates it in a folder that is empty or does not exist. What
+// an interrupted process left behind is recovered first. A folder in use, of a newer
+// version, or of something else is refused with one line that says what to do; a damaged one with
+// eventstore.ErrCorrupt. Close the store to release the folder.
+func Open(cfg Config) (*Store, error) { return open(cfg, vfs.Default) }
+
+func open(cfg Config, fsys vfs.FS) (*Store, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("embedded event store: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	const ownerOnly = 0o700
+	if err := fsys.MkdirAll(cfg.Dir, ownerOnly); err != nil {
+		return nil, fmt.Errorf("data folder %s cannot be created; check the owner and mode of its parent: %w", cfg.Dir, err)
+	}
+	lock, err := pebble.LockDirectory(cfg.Dir, fsys)
+	if err != nil {
+		return nil, lockError(cfg.Dir, err)
+	}
+	s, err := openLocked(cfg, fsys, lock)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return s, nil
+}
+
+func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
+	if err := checkFormat(fsys, cfg.Dir); err != nil {
+		return nil, err
+	}
+	s := &Store{
+		cfg: cfg, fs: fsys, lock: lock,
+		queue:      make(chan *request, queueLen),
+		free:       make(chan *group, pipelineDepth),
+		committing: make(chan *group, pipelineDepth),
+		closing:    make(chan struct{}),
+		halted:     make(chan struct{}),
+		failed:     make(chan struct{}),
+	}
+	opts := pebbleOptions(fsys, cfg.CacheBytes, s.lose)
+	opts.Lock = lock
+	if err := s.guarded(func() (err error) {
+		s.db, err = pebble.Open(cfg.Dir, opts)
+		return err
+	}); err != nil {
+		return nil, openError(cfg.Dir, err)
+	}
+	seq, err := newSequencer(s)
+	if err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	s.durable.advance(seq.position)
+	for range pipelineDepth {
+		s.free <- newGroup(s.db)
+	}
+	s.workers.Go(seq.run)
+	s.workers.Go(s.commit)
+	return s, nil
+}
+
+// Close stops taking appends, waits for those under way, and releases the folder. Every later call
+// answers ErrUnavailable. It reports the failure of a store that has failed; the folder of such a
+// store may stay locked until the process ends. A second Close answers the same as the first.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		s.closeErr = s.shut()
+	})
+	return s.closeErr
+}
+
+func (s *Store) shut() error {
+	if s.lost.Load() {
+		return s.Err()
+	}
+	s.workers.Wait()
+	s.reading.Lock()
+	s.gone = true
+	s.reading.Unlock()
+	s.halt()
+	if s.lost.Load() {
+		return s.Err()
+	}
+	err := s.guarded(s.db.Close)
+	if s.lost.Load() {
+		return s.Err()
+	}
+	err = errors.Join(s.Err(), err, s.lock.Close())
+	if err != nil {
+		return fmt.Errorf("data folder %s: close: %w", s.cfg.Dir, err)
+	}
+	return nil
+}
+
+// Failed is closed when the disk has failed the store: see Err. Only a new process can go on.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Err is the reason why the store failed, nil as long as it has not.
+func (s *Store) Err() error {
+	if p := s.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// fail ends the store for good. The first reason counts.
+func (s *Store) fail(cause error) {
+	err := fmt.Errorf("data folder %s failed and was stopped to protect what it holds: %w; check the disk, then restart logoutd",
+		s.cfg.Dir, cause)
+	if s.failure.CompareAndSwap(nil, &err) {
+		close(s.failed)
+	}
+	s.halt()
+}
+
+// lose fails the store when Pebble stopped in the middle of something.
+func (s *Store) lose(cause error) {
+	s.lost.Store(true)
+	s.fail(cause)
+}
+
+func (s *Store) halt() { s.haltOnce.Do(func() { close(s.halted) }) }
+
+// guarded calls Pebble where a panic, or the end of the goroutine by the logger, must
+// become an error of the store.
+func (s *Store) guarded(call func() error) error {
+	answer := make(chan error, 1)
+	go func() {
+		finished := false
+		defer func() {
+			if finished {
+				return
+			}
+			if r := recover(); r != nil {
+				s.lose(fmt.Errorf("%v", r))
+			}
+			answer <- s.Err()
+		}()
+		err := call()
+		finished = true
+		answer <- err
+	}()
+	return <-answer
+}
+
+// unavailable is the answer of a store that is closed or has failed.
+func (s *Store) unavailable() error {
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("%w: %w", eventstore.ErrUnavailable, err)
+	}
+	return unavailable(s.cfg.Dir, errClosed)
+}
+
+// acquire lets the caller read db until release.
+func (s *Store) acquire() error {
+	s.reading.RLock()
+	if s.gone || s.failure.Load() != nil {
+		s.reading.RUnlock()
+		return s.unavailable()
+	}
+	return nil
+}
+
+func (s *Store) release() { s.reading.RUnlock() }
