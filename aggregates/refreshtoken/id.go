@@ -51,14 +51,15 @@ func (id SessionID) String() string {
 // Stream is the name of the family's stream.
 func (id SessionID) Stream() string { return StreamPrefix + id.String() }
 
-// ParseStream gives the session whose family a stream holds; false for any other stream.
+// ParseStream gives the session whose family a stream holds; false for any other stream, the
+// same id in upper case included: stream names are compared byte by byte, and a family has one.
 func ParseStream(stream string) (SessionID, bool) {
 	name, found := strings.CutPrefix(stream, StreamPrefix)
 	if !found {
 		return SessionID{}, false
 	}
 	id, err := ParseSessionID(name)
-	return id, err == nil
+	return id, err == nil && id.String() == name
 }
 
 // MaxNameBytes is the longest user or client id.
@@ -107,9 +108,13 @@ func checkName(s string) error {
 		return errors.New("must be at most 256 bytes long")
 	case !utf8.ValidString(s):
 		return errors.New("must be UTF-8")
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case strings.ContainsFunc(s, isControl):
 		return errors.New("must not contain control characters")
 	default:
 		return nil
 	}
 }
+
+// isControl covers the C1 block too: U+009B starts an escape sequence on some terminals, and
+// names are shown on them.
+func isControl(r rune) bool { return r < ' ' || 0x7f <= r && r <= 0x9f }

@@ -27,16 +27,25 @@ type Issue struct {
 	AbsoluteExpiresAt time.Time
 }
 
+// lastYear that RFC 3339, and so the record, can express. An event beyond it could be written
+// and never be read again.
+const lastYear = 9999
+
+// lastGeneration ends the rotations of a family: one more would wrap around to 0 and make
+// the first token the newest again (R3).
+const lastGeneration = ^uint32(0)
+
 // Issue decides the first token of a family (R1). It answers ErrAlreadyIssued for a family that
-// exists, and ErrInvalidRequest where a field is missing or the token would be born expired.
+// exists, and ErrInvalidRequest where a field is missing, a value is outside its closed set
+// or calendar, or the token would be born expired.
 // A token never outlives its family: a later ExpiresAt is cut (R7).
 func (s State) Issue(r Issue) ([]Event, error) {
 	if s.Status != Absent {
 		return nil, ErrAlreadyIssued
 	}
 	expires := earlier(r.ExpiresAt, r.AbsoluteExpiresAt)
-	if r.SessionID.IsZero() || r.UserID.IsZero() || r.Kind == 0 || !expires.After(r.Now) ||
-		(r.Kind == Registered) != (r.Fingerprint != "") {
+	if r.SessionID.IsZero() || r.UserID.IsZero() || !r.Kind.valid() || !expires.After(r.Now) ||
+		r.AbsoluteExpiresAt.UTC().Year() > lastYear || (r.Kind == Registered) != (r.Fingerprint != "") {
 		return nil, ErrInvalidRequest
 	}
 	return []Event{Issued{
@@ -53,7 +62,8 @@ type Rotate struct {
 	ExpiresAt   time.Time // of the successor
 }
 
-// Rotate decides the successor of the newest token of a live family (R2, R3, R7).
+// Rotate decides the successor of the newest token of a live family (R2, R3, R7). ErrExpired
+// covers everything that time or use has worn out: the user signs in again.
 func (s State) Rotate(r Rotate) ([]Event, error) {
 	expires := earlier(r.ExpiresAt, s.AbsoluteExpiresAt)
 	switch {
@@ -63,7 +73,7 @@ func (s State) Rotate(r Rotate) ([]Event, error) {
 		return nil, ErrEnded
 	case r.Generation != s.Generation:
 		return nil, ErrNotNewest
-	case !s.ExpiresAt.After(r.Now):
+	case !s.ExpiresAt.After(r.Now) || s.Generation == lastGeneration:
 		return nil, ErrExpired
 	case !expires.After(r.Now) || (s.Kind == Registered) != (r.Fingerprint != ""):
 		return nil, ErrInvalidRequest

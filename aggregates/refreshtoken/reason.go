@@ -110,6 +110,8 @@ func (k Kind) String() string {
 	return ""
 }
 
+func (k Kind) valid() bool { return minKind <= k && k <= maxKind }
+
 // ParseKind reads the name on the wire.
 func ParseKind(s string) (Kind, error) {
 	for k := minKind; k <= maxKind; k++ {
