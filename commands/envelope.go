@@ -25,6 +25,7 @@ type Envelope struct {
 	Actor         codec.Actor
 	Client        codec.Client // of the end user
 	Traceparent   string       // W3C Trace Context; "" when there is none
+	Tracestate    string
 }
 
 // validate answers an *InvalidError. defaultActor acts where the command names nobody.
@@ -66,9 +67,12 @@ func (e *Envelope) metadata(now time.Time) codec.Metadata {
 	}
 	return codec.Metadata{
 		CorrelationID: correlation, CausationID: id, CommandID: id, OccurredAt: now,
-		Actor: e.Actor, Client: e.Client, Traceparent: e.Traceparent, Producer: codec.Producer,
+		Actor: e.Actor, Client: e.Client, Traceparent: e.Traceparent, Tracestate: e.Tracestate, Producer: codec.Producer,
 	}
 }
+
+// errCommandIDReused is a command whose id left the record of a different one.
+var errCommandIDReused = &InvalidError{"command_id", "was used for a different command; choose another"}
 
 // EventID is the id of the event at an index of a command: UUIDv5 with the command id as name
 // space and the decimal index as name (P2).

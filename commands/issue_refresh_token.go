@@ -61,6 +61,9 @@ func (p *Processor) IssueRefreshToken(ctx context.Context, c IssueRefreshToken) 
 	if err != nil {
 		return IssueReceipt{}, err
 	}
+	if issued.Kind != refreshtoken.Native || issued.UserID != c.UserID {
+		return IssueReceipt{}, errCommandIDReused
+	}
 	return IssueReceipt{
 		CommandID: c.CommandID, Position: position, SessionID: issued.SessionID,
 		RefreshToken: p.Ring.Mint(issued.SessionID, 0), ExpiresAt: issued.ExpiresAt,

@@ -59,8 +59,18 @@ func (p *Processor) LogoutUser(ctx context.Context, c LogoutUser) (LogoutReceipt
 				return err
 			}
 		}
-		result, err := p.commit(ctx, &c.Envelope, p.decideLogout(&c, state, revision))
-		position, err = firstReceipt(result, err)
+		d := p.decideLogout(&c, state, revision)
+		result, err := p.commit(ctx, &c.Envelope, d)
+		var reused *eventstore.IDReusedError
+		switch {
+		case errors.As(err, &reused):
+			position = reused.First.Position
+			return p.checkRepeat(ctx, &c, state.SessionID, reused.Stream, reused.First.Revision)
+		case err == nil && result.Duplicate:
+			position = result.Position
+			return p.checkRepeat(ctx, &c, state.SessionID, d.stream, result.Revision)
+		}
+		position = result.Position
 		return err
 	})
 	if err != nil {
@@ -87,12 +97,30 @@ func (p *Processor) decideLogout(c *LogoutUser, state refreshtoken.State, revisi
 	return d
 }
 
-// firstReceipt gives the position of a command's record: of this append, or, where the
-// command was carried out before, of the first (P2).
-func firstReceipt(result eventstore.Result, err error) (eventstore.Position, error) {
-	var reused *eventstore.IDReusedError
-	if errors.As(err, &reused) {
-		return reused.First.Position, nil
+// checkRepeat sees to it that a command id that left its record before did so for this very
+// logout. A receipt for another command, or another token, would be a lie.
+func (p *Processor) checkRepeat(ctx context.Context, c *LogoutUser, session refreshtoken.SessionID, stream string, last uint64) error {
+	for recorded, err := range p.Journal.ReadStream(ctx, stream, last, eventstore.Forward) {
+		if err != nil {
+			return err
+		}
+		decoded, err := codec.Decode(recorded)
+		if err != nil {
+			return err
+		}
+		var user refreshtoken.UserID
+		var of refreshtoken.SessionID
+		switch event := decoded.Event.(type) {
+		case refreshtoken.LogoutSucceeded:
+			user, of = event.UserID, event.SessionID
+		case refreshtoken.LogoutFailed:
+			user, of = event.UserID, event.SessionID
+		}
+		// A token that was unknown then may be known by now: it is the same command still.
+		if user == c.UserID && (of.IsZero() || of == session) {
+			return nil
+		}
+		break
 	}
-	return result.Position, err
+	return errCommandIDReused
 }

@@ -36,9 +36,8 @@ type RegisterReceipt struct {
 
 // The conflicts of RegisterRefreshToken.
 var (
-	errTokenTaken      = &ConflictError{"token_registered", "the refresh token is registered for another session"}
-	errSessionTaken    = &ConflictError{"session_exists", "the session exists and has another refresh token"}
-	errCommandIDReused = &ConflictError{"command_id_reused", "the command_id was used for another command"}
+	errTokenTaken   = &ConflictError{"token_registered", "the refresh token is registered for another session"}
+	errSessionTaken = &ConflictError{"session_exists", "the session exists and has another refresh token"}
 )
 
 // RegisterRefreshToken writes the pointer from the token to its session first and the family after it:
@@ -67,6 +66,8 @@ func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshT
 	switch {
 	case err != nil:
 		return RegisterReceipt{}, err
+	case issued.SessionID != session:
+		return RegisterReceipt{}, errCommandIDReused
 	case issued.Kind != refreshtoken.Registered || !contains(fingerprints, issued.Fingerprint):
 		return RegisterReceipt{}, errSessionTaken
 	case issued.UserID != c.UserID:

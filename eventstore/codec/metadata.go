@@ -52,6 +52,7 @@ type Metadata struct {
 	Actor         Actor     `json:"actor"`
 	Client        Client    `json:"client"`
 	Traceparent   string    `json:"traceparent"`
+	Tracestate    string    `json:"tracestate"`
 	Producer      string    `json:"producer"`
 }
 
@@ -76,6 +77,7 @@ func EncodeMetadata(m Metadata) []byte {
 		o.b = client.end()
 	}
 	o.optional("traceparent", m.Traceparent)
+	o.optional("tracestate", m.Tracestate)
 	o.string("producer", m.Producer)
 	return o.end()
 }

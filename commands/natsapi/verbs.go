@@ -1,0 +1,195 @@
+package natsapi
+
+import (
+	"context"
+	"embed"
+	"hash/maphash"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"github.com/logoutd/logoutd/aggregates/refreshtoken"
+	"github.com/logoutd/logoutd/commands"
+	"github.com/logoutd/logoutd/commands/credential"
+)
+
+// Processor is what the service puts on NATS.
+type Processor interface {
+	LogoutUser(ctx context.Context, c commands.LogoutUser) (commands.LogoutReceipt, error)
+	IssueRefreshToken(ctx context.Context, c commands.IssueRefreshToken) (commands.IssueReceipt, error)
+	RegisterRefreshToken(ctx context.Context, c commands.RegisterRefreshToken) (commands.RegisterReceipt, error)
+}
+
+//go:embed schema/*.json
+var schemas embed.FS
+
+// verb is one endpoint. decode reads a command and answers its id, which may be known even
+// where the command is invalid, and the job that carries it out.
+type verb struct {
+	name   string
+	decode func(p Processor, h nats.Header, data []byte) (uuid.UUID, job, error)
+}
+
+// job is a command that is ready to run.
+type job struct {
+	lane uint64 // commands of one lane run in order
+	run  func(ctx context.Context) ([]byte, error)
+}
+
+func verbs() []verb {
+	seed := maphash.MakeSeed()
+	return []verb{
+		{VerbLogoutUser, func(p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
+			return decodeLogoutUser(seed, p, h, data)
+		}},
+		{VerbIssueRefreshToken, func(p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
+			return decodeIssueRefreshToken(seed, p, h, data)
+		}},
+		{VerbRegisterRefreshToken, func(p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
+			return decodeRegisterRefreshToken(seed, p, h, data)
+		}},
+	}
+}
+
+type logoutUser struct {
+	envelope
+	UserID       *string `json:"user_id"`
+	RefreshToken *string `json:"refresh_token"`
+}
+
+func decodeLogoutUser(seed maphash.Seed, p Processor, h nats.Header, data []byte) (id uuid.UUID, _ job, err error) {
+	var w logoutUser
+	if err := unmarshal(data, &w); err != nil {
+		return id, job{}, err
+	}
+	if id, err = w.commandID(h); err != nil {
+		return id, job{}, err
+	}
+	user, err := parseUser(w.UserID)
+	if err != nil {
+		return id, job{}, err
+	}
+	token, err := required("refresh_token", w.RefreshToken)
+	if err != nil {
+		return id, job{}, err
+	}
+	c := commands.LogoutUser{Envelope: w.convert(id, h), UserID: user, RefreshToken: credential.NewSecret(token)}
+	return id, job{lane: laneOf(seed, token), run: func(ctx context.Context) ([]byte, error) {
+		receipt, err := p.LogoutUser(ctx, c)
+		return logoutReply(receipt), err
+	}}, nil
+}
+
+type issueRefreshToken struct {
+	envelope
+	UserID     *string `json:"user_id"`
+	ClientID   *string `json:"client_id"`
+	TTLSeconds *uint32 `json:"ttl_seconds"`
+}
+
+func decodeIssueRefreshToken(seed maphash.Seed, p Processor, h nats.Header, data []byte) (id uuid.UUID, _ job, err error) {
+	var w issueRefreshToken
+	if err := unmarshal(data, &w); err != nil {
+		return id, job{}, err
+	}
+	if id, err = w.commandID(h); err != nil {
+		return id, job{}, err
+	}
+	user, err := parseUser(w.UserID)
+	if err != nil {
+		return id, job{}, err
+	}
+	client, err := refreshtoken.ParseClientID(text(w.ClientID))
+	if err != nil {
+		return id, job{}, &commands.InvalidError{Field: "client_id", Problem: err.Error()}
+	}
+	c := commands.IssueRefreshToken{Envelope: w.convert(id, h), UserID: user, ClientID: client}
+	if w.TTLSeconds != nil {
+		if c.TTL = time.Duration(*w.TTLSeconds) * time.Second; c.TTL == 0 {
+			c.TTL = -1 // zero would mean the default
+		}
+	}
+	return id, job{lane: maphash.Bytes(seed, id[:]), run: func(ctx context.Context) ([]byte, error) {
+		receipt, err := p.IssueRefreshToken(ctx, c)
+		return issueReply(receipt), err
+	}}, nil
+}
+
+type registerRefreshToken struct {
+	envelope
+	UserID       *string `json:"user_id"`
+	RefreshToken *string `json:"refresh_token"`
+	Fingerprint  *string `json:"fingerprint"`
+	ExpiresAt    *string `json:"expires_at"`
+	SessionID    *string `json:"session_id"`
+}
+
+func decodeRegisterRefreshToken(seed maphash.Seed, p Processor, h nats.Header, data []byte) (id uuid.UUID, _ job, err error) {
+	var w registerRefreshToken
+	if err := unmarshal(data, &w); err != nil {
+		return id, job{}, err
+	}
+	if id, err = w.commandID(h); err != nil {
+		return id, job{}, err
+	}
+	c, err := w.command(id, h)
+	if err != nil {
+		return id, job{}, err
+	}
+	return id, job{lane: laneOf(seed, text(w.RefreshToken)+text(w.Fingerprint)), run: func(ctx context.Context) ([]byte, error) {
+		receipt, err := p.RegisterRefreshToken(ctx, c)
+		return registerReply(receipt), err
+	}}, nil
+}
+
+func (w *registerRefreshToken) command(id uuid.UUID, h nats.Header) (c commands.RegisterRefreshToken, err error) {
+	c.Envelope = w.convert(id, h)
+	if c.UserID, err = parseUser(w.UserID); err != nil {
+		return c, err
+	}
+	expires, err := required("expires_at", w.ExpiresAt)
+	if err != nil {
+		return c, err
+	}
+	if c.ExpiresAt, err = time.Parse(time.RFC3339Nano, expires); err != nil {
+		return c, &commands.InvalidError{Field: "expires_at", Problem: "must be a time as in RFC 3339"}
+	}
+	if w.SessionID != nil {
+		if c.SessionID, err = refreshtoken.ParseSessionID(*w.SessionID); err != nil || c.SessionID.IsZero() {
+			return c, &commands.InvalidError{Field: "session_id", Problem: "must be a UUID of 36 characters"}
+		}
+	}
+	if w.Fingerprint != nil {
+		if c.Fingerprint, err = credential.ParseFingerprint(*w.Fingerprint); err != nil {
+			return c, &commands.InvalidError{Field: "fingerprint", Problem: "must be 64 lower-case hexadecimal digits"}
+		}
+	}
+	c.RefreshToken = credential.NewSecret(text(w.RefreshToken))
+	return c, nil
+}
+
+func parseUser(s *string) (refreshtoken.UserID, error) {
+	name, err := required("user_id", s)
+	if err != nil {
+		return refreshtoken.UserID{}, err
+	}
+	user, err := refreshtoken.ParseUserID(name)
+	if err != nil {
+		return user, &commands.InvalidError{Field: "user_id", Problem: err.Error()}
+	}
+	return user, nil
+}
+
+// sessionChars is how many characters of a native token stand for nothing but its session id.
+const sessionChars = len(credential.NativePrefix) + 16*8/6
+
+// laneOf puts all generations of a native token on one lane, and a registered token on
+// that of its text.
+func laneOf(seed maphash.Seed, token string) uint64 {
+	if strings.HasPrefix(token, credential.NativePrefix) && len(token) > sessionChars {
+		token = token[:sessionChars]
+	}
+	return maphash.String(seed, token)
+}
