@@ -3,7 +3,6 @@ package codec
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -43,39 +42,34 @@ type Decoded struct {
 	Metadata Metadata
 }
 
-// Decode reads a stored event and its metadata. The error is a *DecodeError.
+// Decode reads a stored event and its metadata. The error is a *DecodeError. The type is
+// looked at first: of a foreign event nothing is known, its metadata least of all.
 func Decode(r eventstore.Recorded) (Decoded, error) {
-	meta, err := DecodeMetadata(r.Metadata)
-	if err == nil {
-		var event refreshtoken.Event
-		if event, err = DecodeData(r.Type, meta.Schema, r.Data); err == nil {
-			return Decoded{Event: event, Metadata: meta}, nil
-		}
+	decoded, err := decode(r)
+	if err != nil {
+		return Decoded{}, &DecodeError{Stream: r.Stream, Revision: r.Revision, Type: r.Type, Err: err}
 	}
-	return Decoded{}, &DecodeError{Stream: r.Stream, Revision: r.Revision, Type: r.Type, Err: err}
+	return decoded, nil
+}
+
+func decode(r eventstore.Recorded) (Decoded, error) {
+	if _, err := decoderOf(r.Type); err != nil {
+		return Decoded{}, err
+	}
+	meta, err := DecodeMetadata(r.Metadata)
+	if err != nil {
+		return Decoded{}, err
+	}
+	event, err := DecodeData(r.Type, meta.Schema, r.Data)
+	return Decoded{Event: event, Metadata: meta}, err
 }
 
 // DecodeData reads the data of one event of a given type and schema version. A second
 // version of an event adds a case of its own here and turns the first into its upcaster (C4).
 func DecodeData(typeName string, schema int, data []byte) (refreshtoken.Event, error) {
-	var decode func(*wire) (refreshtoken.Event, error)
-	switch typeName {
-	case RefreshTokenIssued:
-		decode = (*wire).issued
-	case RefreshTokenRotated:
-		decode = (*wire).rotated
-	case TokenRevoked:
-		decode = (*wire).revoked
-	case UserLogoutAttempted:
-		decode = (*wire).attempted
-	case UserLogoutSucceeded:
-		decode = (*wire).succeeded
-	case UserLogoutFailed:
-		decode = (*wire).failed
-	case TokenFingerprintRegistered:
-		decode = (*wire).fingerprintRegistered
-	default:
-		return nil, ErrUnknownType
+	read, err := decoderOf(typeName)
+	if err != nil {
+		return nil, err
 	}
 	if schema != 1 {
 		return nil, ErrUnknownSchema
@@ -84,103 +78,30 @@ func DecodeData(typeName string, schema int, data []byte) (refreshtoken.Event, e
 	if err := json.Unmarshal(data, &w); err != nil {
 		return nil, ErrMalformed // the cause may quote the data
 	}
-	return decode(&w)
-}
-
-// wire has every field of every event. A family's facts share their names and meanings, so
-// one struct with the rules of each event below is shorter than one struct each.
-type wire struct {
-	SessionID         string    `json:"session_id"`
-	UserID            string    `json:"user_id"`
-	ClientID          string    `json:"client_id"`
-	Generation        uint32    `json:"generation"`
-	IssuedAt          time.Time `json:"issued_at"`
-	ExpiresAt         time.Time `json:"expires_at"`
-	AbsoluteExpiresAt time.Time `json:"absolute_expires_at"`
-	TokenKind         string    `json:"token_kind"`
-	Fingerprint       string    `json:"fingerprint"`
-	Reason            string    `json:"reason"`
-	RevokedBy         string    `json:"revoked_by"`
-	CauseID           string    `json:"cause_id"`
-}
-
-// session and user are on nearly every event.
-func (w *wire) session() (refreshtoken.SessionID, error) {
-	return malformed(refreshtoken.ParseSessionID(w.SessionID))
-}
-
-func (w *wire) user() (refreshtoken.UserID, error) {
-	return malformed(refreshtoken.ParseUserID(w.UserID))
-}
-
-func malformed[T any](v T, err error) (T, error) {
+	event, err := read(&w)
 	if err != nil {
-		return v, ErrMalformed
+		return nil, err
 	}
-	return v, nil
+	return event, nil
 }
 
-func (w *wire) issued() (refreshtoken.Event, error) {
-	session, err1 := w.session()
-	user, err2 := w.user()
-	client, err3 := malformed(refreshtoken.ParseClientID(w.ClientID))
-	kind, err4 := malformed(refreshtoken.ParseKind(w.TokenKind))
-	return refreshtoken.Issued{
-		SessionID: session, UserID: user, ClientID: client, Kind: kind, Fingerprint: w.Fingerprint,
-		IssuedAt: w.IssuedAt, ExpiresAt: w.ExpiresAt, AbsoluteExpiresAt: w.AbsoluteExpiresAt,
-	}, first(err1, err2, err3, err4)
-}
-
-func (w *wire) rotated() (refreshtoken.Event, error) {
-	session, err1 := w.session()
-	user, err2 := w.user()
-	return refreshtoken.Rotated{
-		SessionID: session, UserID: user, Generation: w.Generation, ExpiresAt: w.ExpiresAt, Fingerprint: w.Fingerprint,
-	}, first(err1, err2)
-}
-
-func (w *wire) revoked() (refreshtoken.Event, error) {
-	session, err1 := w.session()
-	user, err2 := w.user()
-	reason, err3 := malformed(refreshtoken.ParseReason(w.Reason))
-	return refreshtoken.Revoked{
-		SessionID: session, UserID: user, Generation: w.Generation, Reason: reason,
-		RevokedBy: w.RevokedBy, CauseID: w.CauseID,
-	}, first(err1, err2, err3)
-}
-
-func (w *wire) attempted() (refreshtoken.Event, error) {
-	user, err := w.user()
-	return refreshtoken.LogoutAttempted{UserID: user}, err
-}
-
-func (w *wire) succeeded() (refreshtoken.Event, error) {
-	user, err1 := w.user()
-	session, err2 := w.session()
-	return refreshtoken.LogoutSucceeded{UserID: user, SessionID: session}, first(err1, err2)
-}
-
-func (w *wire) failed() (refreshtoken.Event, error) {
-	user, err1 := w.user()
-	reason, err2 := malformed(refreshtoken.ParseRefusal(w.Reason))
-	var session refreshtoken.SessionID
-	var err3 error
-	if w.SessionID != "" {
-		session, err3 = w.session()
+func decoderOf(typeName string) (func(*wire) (refreshtoken.Event, error), error) {
+	switch typeName {
+	case RefreshTokenIssued:
+		return (*wire).issued, nil
+	case RefreshTokenRotated:
+		return (*wire).rotated, nil
+	case TokenRevoked:
+		return (*wire).revoked, nil
+	case UserLogoutAttempted:
+		return (*wire).attempted, nil
+	case UserLogoutSucceeded:
+		return (*wire).succeeded, nil
+	case UserLogoutFailed:
+		return (*wire).failed, nil
+	case TokenFingerprintRegistered:
+		return (*wire).fingerprintRegistered, nil
+	default:
+		return nil, ErrUnknownType
 	}
-	return refreshtoken.LogoutFailed{UserID: user, Reason: reason, SessionID: session}, first(err1, err2, err3)
-}
-
-func (w *wire) fingerprintRegistered() (refreshtoken.Event, error) {
-	session, err := w.session()
-	return refreshtoken.FingerprintRegistered{SessionID: session, Generation: w.Generation}, err
-}
-
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

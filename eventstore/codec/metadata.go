@@ -88,5 +88,8 @@ func DecodeMetadata(b []byte) (Metadata, error) {
 	if err := json.Unmarshal(b, &m); err != nil || m.Schema < 1 {
 		return Metadata{}, ErrMalformed // the cause may quote the data
 	}
+	if m.OccurredAt = m.OccurredAt.UTC(); !writable(m.OccurredAt) {
+		return Metadata{}, ErrMalformed
+	}
 	return m, nil
 }

@@ -55,7 +55,26 @@ func DecodeSnapshot(b []byte) (refreshtoken.State, bool) {
 	var err1, err2 error
 	s.UserID, err1 = refreshtoken.ParseUserID(user)
 	s.ClientID, err2 = refreshtoken.ParseClientID(client)
-	return s, err1 == nil && err2 == nil
+	if err1 != nil || err2 != nil || !plausible(s) {
+		return refreshtoken.State{}, false
+	}
+	return s, true
+}
+
+// plausible keeps a damaged byte from inventing a family, or from bringing an ended one back:
+// status and reason are two bytes that must agree.
+func plausible(s refreshtoken.State) bool {
+	if s.SessionID.IsZero() || s.Kind.String() == "" {
+		return false
+	}
+	switch s.Status {
+	case refreshtoken.Live:
+		return s.EndReason == 0
+	case refreshtoken.Ended:
+		return s.EndReason.String() != ""
+	case refreshtoken.Absent:
+	}
+	return false
 }
 
 func cutString(b []byte) (string, []byte, bool) {
