@@ -7,8 +7,8 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -91,13 +91,16 @@ func TestEveryEventHasAGoldenFileOfItsNewestVersion(t *testing.T) { // C2
 // sealedEvents names the types that have the method event of the sealed interface.
 func sealedEvents(t *testing.T, dir string) []string {
 	t.Helper()
-	var events []string
-	packages, err := parser.ParseDir(token.NewFileSet(), dir, //nolint:staticcheck // no build tags here
-		func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range packages["refreshtoken"].Files {
+	var events []string
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, decl := range file.Decls {
 			if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == "event" && f.Recv != nil {
 				if receiver, ok := f.Recv.List[0].Type.(*ast.Ident); ok {
