@@ -1,0 +1,138 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/projections"
+)
+
+// Acquire implements projections.Projection (S4).
+func (s *Store) Acquire(ctx context.Context) (projections.Checkpoint, error) {
+	var epoch int64
+	err := s.writer.QueryRowContext(ctx, "UPDATE checkpoint SET epoch = epoch + 1 RETURNING epoch").Scan(&epoch)
+	if err != nil {
+		return projections.Checkpoint{}, s.mapError(err)
+	}
+	s.epoch = epoch
+	return s.Checkpoint(ctx)
+}
+
+// Checkpoint implements projections.Projection.
+func (s *Store) Checkpoint(ctx context.Context) (projections.Checkpoint, error) {
+	c, _, err := scanCheckpoint(s.readers.QueryRowContext(ctx, selectCheckpoint))
+	return c, s.mapError(err)
+}
+
+const selectCheckpoint = "SELECT epoch, position, last_stream, last_revision, last_event FROM checkpoint"
+
+func scanCheckpoint(row *sql.Row) (projections.Checkpoint, int64, error) {
+	var c projections.Checkpoint
+	var epoch, position, revision int64
+	var event []byte
+	if err := row.Scan(&epoch, &position, &c.Last.Stream, &revision, &event); err != nil {
+		return projections.Checkpoint{}, 0, err //nolint:wrapcheck // mapError does
+	}
+	if len(event) != len(c.Last.ID) {
+		return projections.Checkpoint{}, 0, fmt.Errorf("%w: the id of the last event has %d bytes", projections.ErrCorrupt, len(event))
+	}
+	c.Position, c.Last.Revision, c.Last.ID = eventstore.Position(position), uint64(revision), eventstore.EventID(event) //nolint:gosec // written from unsigned
+	return c, epoch, nil
+}
+
+// Apply implements projections.Projection: one transaction (P1–P5).
+func (s *Store) Apply(ctx context.Context, from eventstore.Position, events []eventstore.Recorded) error {
+	if len(events) == 0 {
+		return nil
+	}
+	// The driver starts a goroutine per statement to watch a context; the loops below look
+	// at it themselves, and a transaction that has begun to commit is not broken off.
+	inside := context.WithoutCancel(ctx)
+	tx, err := s.writer.BeginTx(inside, nil)
+	if err != nil {
+		return s.mapError(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing, before it the error is known
+	at, epoch, err := scanCheckpoint(tx.StmtContext(inside, s.write.checkpoint).QueryRowContext(inside))
+	switch {
+	case err != nil:
+		return s.mapError(err)
+	case epoch != s.epoch:
+		return fmt.Errorf("%w: %s", projections.ErrFenced, s.path)
+	case at.Position != from:
+		return &projections.MovedError{Expected: from, Actual: at.Position}
+	}
+	changes, err := s.reducer.Reduce(at, events)
+	if err != nil {
+		return err //nolint:wrapcheck // it names stream and revision
+	}
+	b := batch{ctx: ctx, inside: inside, tx: tx, statements: &s.write, args: &s.buffer}
+	if err := errors.Join(b.insert(changes.Inserts), b.update(changes.Updates), b.refuse(changes.Refused)); err != nil {
+		return s.mapBatchError(err)
+	}
+	to := changes.Checkpoint
+	moved, err := affected(tx.StmtContext(inside, s.write.move).ExecContext(inside,
+		int64(to.Position), to.Last.Stream, int64(to.Last.Revision), to.Last.ID[:], int64(from), s.epoch)) //nolint:gosec // read back unsigned
+	if err != nil {
+		return s.mapError(err)
+	}
+	if !moved { // unreachable while the transaction holds the write lock
+		return &projections.MovedError{Expected: from, Actual: at.Position}
+	}
+	return s.mapError(tx.Commit())
+}
+
+// mapBatchError leaves errors that name a stream as they are.
+func (s *Store) mapBatchError(err error) error {
+	if errors.Is(err, projections.ErrGap) {
+		return err
+	}
+	return s.mapError(err)
+}
+
+// statements are prepared once on the one connection that writes.
+type statements struct {
+	checkpoint, move, revision    *sql.Stmt
+	insert, touch, rotate, revoke *sql.Stmt
+	rotateAndRevoke, refuse       *sql.Stmt
+}
+
+func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
+	const set = "UPDATE sessions SET revision = ?, position = ?"
+	const rotated = ", generation = ?, expires_at = ?"
+	const revoked = ", status = ?, revoked_at = ?, revoked_reason = ?, revoked_by = ?"
+	const where = " WHERE session_id = ? AND revision = ?"
+	for _, each := range [...]struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&s.checkpoint, selectCheckpoint},
+		{&s.move, `UPDATE checkpoint SET position = ?, last_stream = ?, last_revision = ?, last_event = ?
+			WHERE position = ? AND epoch = ?`},
+		{&s.revision, "SELECT revision FROM sessions WHERE session_id = ?"},
+		{&s.insert, "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"},
+		{&s.touch, set + where},
+		{&s.rotate, set + rotated + where},
+		{&s.revoke, set + revoked + where},
+		{&s.rotateAndRevoke, set + rotated + revoked + where},
+		{&s.refuse, "INSERT INTO refused VALUES (?,?,?)"},
+	} {
+		stmt, err := db.PrepareContext(ctx, each.text)
+		if err != nil {
+			return err //nolint:wrapcheck // mapError does
+		}
+		*each.stmt = stmt
+	}
+	return nil
+}
+
+func affected(result sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n == 1, err //nolint:wrapcheck // mapError does
+}

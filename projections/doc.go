@@ -1,0 +1,31 @@
+// Package projections keeps read models in step with the event store. A [Projection] is
+// the read model, behind a database of its own; the [Runner] feeds it.
+//
+// It knows nothing of what a read model holds, nor of HTTP.
+//
+// # Rules
+//
+//   - P1, one transaction: Apply changes the read model and its position together or not at
+//     all, so that after a crash the position says exactly what was applied.
+//   - P2, compare and set: Apply names the position it starts from. If the read model is elsewhere,
+//     nothing changes and the answer is a *MovedError.
+//   - P3, fence: Acquire ends the right of every earlier holder to apply; his next Apply
+//     changes nothing and answers ErrFenced.
+//   - P4, no gap: the revision of each event follows the one applied before it in its
+//     stream. A gap is a *GapError and stops the projection; nothing is ever skipped.
+//   - P5, no guess: an event of a family's stream that cannot be decoded is a
+//     *codec.DecodeError and stops the projection.
+//   - P6, same store: a read model remembers the last event applied. If the store holds
+//     another event there, or ends before it, the read model belongs to another store and the
+//     projection stops with ErrForeign. It is never adjusted.
+//   - P7, rebuild: what a read model holds depends on nothing but the events up to its position, not
+//     on how they were cut into batches. Rebuilt from nothing it equals the live one.
+//   - P8, retry: any other error is taken for passing. The runner tries again, from
+//     the position that the database reports, with growing pauses, and says so in its status.
+//   - P9, waiting costs the database nothing: WaitFor is answered from memory.
+//   - P10, health: a projection is ill when it has stopped, or lags and has not moved for
+//     a while. One that is behind and moving is well.
+//
+// Events passed to Apply are valid after the call: the runner expects of a store that it does
+// not reuse the slices of an event it has yielded.
+package projections

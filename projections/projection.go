@@ -1,0 +1,49 @@
+package projections
+
+import (
+	"context"
+
+	"github.com/logoutd/logoutd/eventstore"
+)
+
+// Projection is a read model that is filled from the event store. One runner calls it,
+// never concurrently, but for Checkpoint and Describe.
+type Projection interface {
+	// Describe says what it is, without any I/O.
+	Describe() Description
+	// Acquire makes the caller the only one that may apply (P3) and answers where to go on from.
+	Acquire(ctx context.Context) (Checkpoint, error)
+	// Checkpoint answers how far the read model is, whoever holds it.
+	Checkpoint(ctx context.Context) (Checkpoint, error)
+	// Apply applies events, which follow each other in the global order, to a read model that
+	// is at from, and moves it to the position of the last one (P1–P5). Without
+	// events it does nothing.
+	Apply(ctx context.Context, from eventstore.Position, events []eventstore.Recorded) error
+}
+
+// Description says what a projection is.
+type Description struct {
+	Name string // as in "activetokens"
+	// Version of the read model's meaning, from 1. Another version is another read model.
+	Version int
+	// Location is where it is kept, as an operator would name it, without credentials.
+	Location string
+}
+
+// Checkpoint is how far a read model is.
+type Checkpoint struct {
+	Position eventstore.Position // of the last event applied, 0 before the first
+	Last     EventRef            // that event, the zero value before the first (P6)
+}
+
+// EventRef names one stored event.
+type EventRef struct {
+	Stream   string
+	Revision uint64
+	ID       eventstore.EventID
+}
+
+// RefTo names a stored event.
+func RefTo(r *eventstore.Recorded) EventRef {
+	return EventRef{Stream: r.Stream, Revision: r.Revision, ID: r.ID}
+}
