@@ -153,10 +153,12 @@ func (d *demonstration) send(title, verb string, fields map[string]any) json.Raw
 	if err == nil {
 		s.Events, err = d.newEvents()
 	}
+	reply := s.Reply
+	s.Reply = hideToken(reply)
 	if d.err = err; err == nil {
 		d.err = d.print(s)
 	}
-	return s.Reply
+	return reply
 }
 
 // newEvents reads what was recorded since the last step.
@@ -187,7 +189,7 @@ func (d *demonstration) print(s step) error {
 		return json.NewEncoder(d.stdout).Encode(s)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%2d. %s\n    reply  %s %s\n", d.steps, s.Title, s.Status, hideToken(s.Reply))
+	fmt.Fprintf(&b, "\n%2d. %s\n    reply  %s %s\n", d.steps, s.Title, s.Status, s.Reply)
 	for _, e := range s.Events {
 		stream := e.Stream
 		if strings.HasPrefix(stream, "tokenFingerprint-") {
@@ -203,17 +205,17 @@ func (d *demonstration) print(s step) error {
 }
 
 // hideToken keeps minted tokens off the screen.
-func hideToken(reply []byte) string {
+func hideToken(reply json.RawMessage) json.RawMessage {
 	var fields map[string]any
 	if json.Unmarshal(reply, &fields) != nil || fields["refresh_token"] == nil {
-		return string(reply)
+		return reply
 	}
 	fields["refresh_token"] = "lt1_…"
 	shown, err := json.Marshal(fields)
 	if err != nil {
-		return "{}" // unreachable: it was JSON
+		return nil // unreachable: it was JSON
 	}
-	return string(shown)
+	return shown
 }
 
 // sessions shows what a dashboard sees at the end.
