@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,38 @@ func TestEveryEventHasAGoldenFileOfItsNewestVersion(t *testing.T) { // C2
 	}
 	if len(events) != len(covered) {
 		t.Errorf("%d events and %d kinds in the golden files", len(events), len(covered))
+	}
+}
+
+// A field that no golden file sets could be lost on the way and nobody would see it.
+func TestEveryFieldIsSetInAGoldenFile(t *testing.T) { // C2
+	t.Parallel()
+	set := map[string]bool{}
+	for _, d := range meanings() {
+		visit(reflect.ValueOf(d.Metadata), "Metadata", set)
+		visit(reflect.ValueOf(d.Event), reflect.TypeOf(d.Event).Name(), set)
+	}
+	if len(set) == 0 {
+		t.Fatal("found no field")
+	}
+	for field, is := range set {
+		if !is {
+			t.Errorf("%s is zero in every golden file", field)
+		}
+	}
+}
+
+// visit notes of each exported field whether it is set.
+func visit(v reflect.Value, path string, set map[string]bool) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name := path + "." + field.Name
+		if field.IsExported() {
+			set[name] = set[name] || !v.Field(i).IsZero()
+		}
+		if field.Type == reflect.TypeFor[codec.Actor]() || field.Type == reflect.TypeFor[codec.Client]() {
+			visit(v.Field(i), name, set)
+		}
 	}
 }
 

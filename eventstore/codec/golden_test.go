@@ -105,7 +105,10 @@ func meanings() map[string]codec.Decoded {
 	}
 	escaped := minimal(codec.ActorAdmin, escapes+"\u2028")
 	escaped.Client.UserAgent = "\t\x00\x7f 😀"
+	traced := full(codec.ActorUser, "alice")
+	traced.Tracestate = "vendor=t61rcWkgMzE,other=1"
 	return map[string]codec.Decoded{
+		"UserLogoutAttempted.v1.tracestate": {Event: refreshtoken.LogoutAttempted{UserID: alice}, Metadata: traced},
 		"RefreshTokenIssued.v1": {Event: refreshtoken.Issued{
 			SessionID: session, UserID: alice, ClientID: client, IssuedAt: date(3, 1, 123456789),
 			ExpiresAt: date(3, 31, 123456789), AbsoluteExpiresAt: date(8, 28, 123456789),
