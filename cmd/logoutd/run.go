@@ -18,6 +18,8 @@ import (
 	"github.com/logoutd/logoutd/commands/natsapi"
 	"github.com/logoutd/logoutd/commands/natsapi/natsserver"
 	"github.com/logoutd/logoutd/eventstore/embedded"
+	"github.com/logoutd/logoutd/projections"
+	"github.com/logoutd/logoutd/projections/activetokens/sqlite"
 )
 
 // serve runs a whole logoutd until ctx ends, and returns when everything has stopped. ready is
@@ -65,6 +67,17 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 		return err
 	}
 
+	// What dashboards read.
+	model, err := sqlite.Open(ctx, sqlite.Config{Path: s.ReadModelFile()})
+	if err != nil {
+		return err
+	}
+	undo.add(func(context.Context) error { return model.Close() })
+	runner, err := projections.NewRunner(projections.Config{Source: store, Projection: model, Now: time.Now, Log: log})
+	if err != nil {
+		return err
+	}
+
 	// Commands stop first; what reads goes on until the last of them is answered.
 	front, stopFront := context.WithCancelCause(ctx)
 	defer stopFront(nil)
@@ -82,6 +95,18 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 				stopFront(err)
 			}
 		})
+	})
+	group.Go(func() error {
+		err := runner.Run(back)
+		if errors.Is(err, projections.ErrForeign) {
+			stopFront(err)
+			return err // a mistake of who started it, who is still looking
+		}
+		if err != nil {
+			// Ending sessions matters more than showing them: commands go on, /readyz fails.
+			log.Error().Err(err).Msg("the read model has stopped; commands go on")
+		}
+		return nil
 	})
 	group.Go(func() error {
 		select {
