@@ -67,11 +67,6 @@ func (s *Store) recycle(r *request) {
 
 func (r *request) size() int { return len(r.body) + len(r.snapshot) + 2*len(r.stream) }
 
-func (r *request) answer(result eventstore.Result, err error) {
-	r.result, r.err = result, err
-	r.done <- struct{}{}
-}
-
 // Append stores the events of a and returns when they are durable. Its errors are those of
 // the contract: *eventstore.ConflictError, *eventstore.IDReusedError, ErrInvalid, ErrTooLarge,
 // ErrUnavailable (closed, failed, or the disk is nearly full; nothing was stored) and

@@ -12,7 +12,8 @@ func (s *Store) commit() {
 		// A failure before this group means that this one, too, is not known to be durable.
 		if s.failure.Load() != nil {
 			for _, r := range g.requests {
-				r.answer(r.result, s.unknown(r.stream))
+				r.err = s.unknown(r.stream)
+				r.done <- struct{}{}
 			}
 			continue // its batch cannot be used again
 		}

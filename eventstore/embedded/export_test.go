@@ -1,4 +1,36 @@
 package embedded
 
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"github.com/logoutd/logoutd/eventstore"
+)
+
 // OpenFS opens a store on a file system of the test's own.
 var OpenFS = open //nolint:gochecknoglobals // a name for tests, not state
+
+// Applied is the position that Pebble shows, durable or not.
+func (s *Store) Applied() eventstore.Position { return eventstore.Position(s.applied.Load()) }
+
+// EncodeRecord is the value that g/ gets for an append.
+func EncodeRecord(a eventstore.Append, at int64, revision uint64, first eventstore.Position) []byte {
+	rec := appendBody(make([]byte, recordFixed), &a)
+	putFixed(rec, crc32.Checksum(rec[recordFixed:], castagnoli), at, revision, first)
+	return rec
+}
+
+// DecodeRecord is what a read makes of a value of g/.
+func DecodeRecord(first eventstore.Position, rec []byte) ([]eventstore.Recorded, error) {
+	return appendEvents(nil, first, rec, "", make(names))
+}
+
+// Reseal gives bytes the checksum that a record with these contents would have.
+func Reseal(rec []byte, first eventstore.Position) []byte {
+	if len(rec) < recordFixed {
+		return rec
+	}
+	rec = append([]byte(nil), rec...)
+	binary.LittleEndian.PutUint32(rec, recordSum(rec, crc32.Checksum(rec[recordFixed:], castagnoli), first))
+	return rec
+}

@@ -1,15 +1,15 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"strconv"
 	"strings"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"errors"
 
 	"github.com/logoutd/logoutd/eventstore"
 )
@@ -40,8 +40,30 @@ func checkFormat(fsys vfs.FS, dir string) error {
 		return fmt.Errorf("data folder %s has format %d, this logoutd knows %d: start the newer logoutd that wrote it",
 			dir, version, formatVersion)
 	default:
+		return checkComplete(fsys, dir)
+	}
+}
+
+// checkComplete refuses a folder that has lost the files which name all others: Pebble would take it for
+// a new one, and delete the rest.
+func checkComplete(fsys vfs.FS, dir string) error {
+	found, err := pebble.Peek(dir, fsys)
+	if err != nil {
+		return openError(dir, err)
+	}
+	if found.Exists {
 		return nil
 	}
+	names, err := fsys.List(dir)
+	if err != nil {
+		return fmt.Errorf("data folder %s: %w", dir, err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".log") {
+			return fmt.Errorf("%w: data folder %s: file %s is there, but no manifest; %s", eventstore.ErrCorrupt, dir, name, restore)
+		}
+	}
+	return nil
 }
 
 func readFormat(fsys vfs.FS, dir string) (int, error) {
@@ -103,6 +125,32 @@ func writeFormat(fsys vfs.FS, dir string) (err error) {
 		return err
 	}
 	return syncDir(fsys, dir)
+}
+
+// createDir creates the folder and makes it, and the parents it needed, survive a power loss.
+func createDir(fsys vfs.FS, dir string) error {
+	const ownerOnly = 0o700
+	var parents []string
+	for path := dir; ; {
+		if _, err := fsys.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		parent := fsys.PathDir(path)
+		if parent == path {
+			break
+		}
+		parents = append(parents, parent)
+		path = parent
+	}
+	if err := fsys.MkdirAll(dir, ownerOnly); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		if err := syncDir(fsys, parent); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func syncDir(fsys vfs.FS, dir string) error {

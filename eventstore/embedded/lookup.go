@@ -9,9 +9,6 @@ import (
 	"github.com/logoutd/logoutd/eventstore"
 )
 
-// errStopped is a failure whose cause Pebble has only written to its log.
-var errStopped = errors.New("the storage engine stopped")
-
 // head finds where a stream is, what the group being built adds included. Groups that
 // are applied but not yet durable count: the answer waits for them.
 func (q *sequencer) head(g *group, stream string) (head, eventstore.Expected, error) {

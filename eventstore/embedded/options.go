@@ -14,7 +14,7 @@ const (
 	filterBits    = 10 // per key: about one needless block read in a hundred misses
 )
 
-// pebbleOptions is the tuning that docs/adr and the benchmarks of this package speak of.
+// pebbleOptions is the tuning that the benchmarks of this package were used to find.
 func pebbleOptions(fsys vfs.FS, cacheBytes int64, onFatal func(error)) *pebble.Options {
 	o := &pebble.Options{
 		FS:                 fsys,
@@ -41,8 +41,8 @@ func pebbleOptions(fsys vfs.FS, cacheBytes int64, onFatal func(error)) *pebble.O
 	// Tokens, hashes and ids do not compress; the processor has better things to do.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	for i := range o.Levels {
-		o.Levels[i].BlockSize = 4 << 10
-		o.Levels[i].IndexBlockSize = 64 << 10
+		o.Levels[i].BlockSize = 8 << 10
+		o.Levels[i].IndexBlockSize = 512 << 10 // one index block for most files: a second level costs a read
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
 	}
 	return o
@@ -55,9 +55,9 @@ type logger struct{ onFatal func(error) }
 func (logger) Infof(string, ...any)  {}
 func (logger) Errorf(string, ...any) {}
 
-// Fatalf fails the store and ends the calling goroutine: Pebble is in a state from which no call may
-// return. Locks that it holds stay held, so the store is never closed after this.
+// Fatalf fails the store and keeps the calling goroutine: Pebble is in a state from which no call may
+// return, and in which unwinding would trip over its locks. So the store is never closed after this.
 func (l logger) Fatalf(format string, args ...any) {
 	l.onFatal(fmt.Errorf(format, args...))
-	runtime.Goexit()
+	select {}
 }

@@ -33,25 +33,22 @@ func newSequencer(s *Store) (*sequencer, error) {
 
 func (q *sequencer) run() {
 	s := q.s
-	finished := false
 	defer func() {
 		if r := recover(); r != nil {
 			s.lose(fmt.Errorf("%v", r))
-		} else if !finished {
-			s.lose(errStopped) // the logger has said why before
 		}
 		close(s.committing)
 	}()
 	for {
 		g, ok := q.gather()
 		if !ok {
-			finished = true
 			return
 		}
 		if g.last != 0 {
 			if err := s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 				panic(err) // nothing that a batch of this store can cause
 			}
+			s.applied.Store(uint64(g.last))
 		}
 		s.committing <- g
 	}
@@ -153,13 +150,12 @@ func (q *sequencer) write(g *group, r *request, revision uint64) eventstore.Resu
 	binary.BigEndian.PutUint64(op.Value, uint64(first))
 	_ = op.Finish()
 
-	for _, id := range r.ids {
-		op = b.SetDeferred(idKeyLen, positionBytes)
-		appendIDKey(op.Key[:0], id)
-		binary.BigEndian.PutUint64(op.Value, uint64(first))
-		_ = op.Finish()
-		g.ids[id] = r
-	}
+	op = b.SetDeferred(idKeyLen, positionBytes)
+	appendIDKey(op.Key[:0], r.ids[0])
+	binary.BigEndian.PutUint64(op.Value, uint64(first))
+	_ = op.Finish()
+
+	g.ids[r.ids[0]] = r
 	h.snapshot = nil
 	g.heads[r.stream] = h
 	g.last, g.events = q.position, g.events+n

@@ -17,7 +17,7 @@ var _ eventstore.Store = (*Store)(nil)
 // Store is an event store in one folder. Its methods may be called from any goroutine.
 type Store struct {
 	cfg  Config
-	fs   vfs.FS
+	fs   *logFS
 	db   *pebble.DB
 	lock *pebble.Lock
 
@@ -30,6 +30,7 @@ type Store struct {
 	committing chan *group
 
 	durable  watermark
+	applied  atomic.Uint64 // position up to which Pebble shows events, durable or not yet
 	counters counters
 	requests sync.Pool // of *request
 	keys     sync.Pool // of *[]byte, scratch for the keys of point reads
@@ -43,7 +44,8 @@ type Store struct {
 
 	failed   chan struct{}
 	failure  atomic.Pointer[error]
-	lost     atomic.Bool // Pebble may hold its locks for ever; do not touch it again
+	lost     chan struct{} // closed when Pebble may hold its locks for ever: do not touch it again
+	loseOnce sync.Once
 	closeErr error
 
 	// reading is held, shared, by every use of db outside the workers, and alone by Close.
@@ -62,8 +64,7 @@ func open(cfg Config, fsys vfs.FS) (*Store, error) {
 		return nil, fmt.Errorf("embedded event store: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	const ownerOnly = 0o700
-	if err := fsys.MkdirAll(cfg.Dir, ownerOnly); err != nil {
+	if err := createDir(fsys, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("data folder %s cannot be created; check the owner and mode of its parent: %w", cfg.Dir, err)
 	}
 	lock, err := pebble.LockDirectory(cfg.Dir, fsys)
@@ -82,15 +83,17 @@ func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, fs: fsys, lock: lock,
+		cfg: cfg, fs: &logFS{FS: fsys}, lock: lock,
 		queue:      make(chan *request, queueLen),
 		free:       make(chan *group, pipelineDepth),
 		committing: make(chan *group, pipelineDepth),
 		closing:    make(chan struct{}),
 		halted:     make(chan struct{}),
 		failed:     make(chan struct{}),
+		lost:       make(chan struct{}),
 	}
-	opts := pebbleOptions(fsys, cfg.CacheBytes, s.lose)
+	s.fs.lose = s.lose
+	opts := pebbleOptions(s.fs, cfg.CacheBytes, s.lose)
 	opts.Lock = lock
 	if err := s.guarded(func() (err error) {
 		s.db, err = pebble.Open(cfg.Dir, opts)
@@ -103,9 +106,11 @@ func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
 		return nil, errors.Join(err, s.db.Close())
 	}
 	s.durable.advance(seq.position)
+	s.applied.Store(uint64(seq.position))
 	for range pipelineDepth {
 		s.free <- newGroup(s.db)
 	}
+	s.fs.strict.Store(true)
 	s.workers.Go(seq.run)
 	s.workers.Go(s.commit)
 	return s, nil
@@ -123,20 +128,17 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) shut() error {
-	if s.lost.Load() {
-		return s.Err()
-	}
-	s.workers.Wait()
-	s.reading.Lock()
-	s.gone = true
-	s.reading.Unlock()
-	s.halt()
-	if s.lost.Load() {
-		return s.Err()
-	}
-	err := s.guarded(s.db.Close)
-	if s.lost.Load() {
-		return s.Err()
+	err := s.guarded(func() error {
+		s.workers.Wait()
+		s.reading.Lock()
+		s.gone = true
+		s.reading.Unlock()
+		s.halt()
+		s.fs.strict.Store(false)
+		return s.db.Close()
+	})
+	if s.isLost() {
+		return s.Err() // the lock stays: what Pebble has under way may still write
 	}
 	err = errors.Join(s.Err(), err, s.lock.Close())
 	if err != nil {
@@ -168,32 +170,38 @@ func (s *Store) fail(cause error) {
 
 // lose fails the store when Pebble stopped in the middle of something.
 func (s *Store) lose(cause error) {
-	s.lost.Store(true)
 	s.fail(cause)
+	s.loseOnce.Do(func() { close(s.lost) })
+}
+
+func (s *Store) isLost() bool {
+	select {
+	case <-s.lost:
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *Store) halt() { s.haltOnce.Do(func() { close(s.halted) }) }
 
-// guarded calls Pebble where a panic, or the end of the goroutine by the logger, must
-// become an error of the store.
+// guarded calls Pebble where a panic, or a call that never returns, must become an error of the store.
 func (s *Store) guarded(call func() error) error {
 	answer := make(chan error, 1)
 	go func() {
-		finished := false
 		defer func() {
-			if finished {
-				return
-			}
 			if r := recover(); r != nil {
 				s.lose(fmt.Errorf("%v", r))
 			}
-			answer <- s.Err()
 		}()
-		err := call()
-		finished = true
-		answer <- err
+		answer <- call()
 	}()
-	return <-answer
+	select {
+	case err := <-answer:
+		return err
+	case <-s.lost:
+		return s.Err()
+	}
 }
 
 // unavailable is the answer of a store that is closed or has failed.

@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/eventstore/embedded"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newID() (id eventstore.EventID) {
 	_, _ = rand.Read(id[:])
