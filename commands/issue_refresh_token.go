@@ -57,11 +57,13 @@ func (p *Processor) IssueRefreshToken(ctx context.Context, c IssueRefreshToken) 
 		SessionID: refreshtoken.SessionIDFrom(id), UserID: c.UserID, ClientID: c.ClientID, Kind: refreshtoken.Native,
 		Now: now, ExpiresAt: now.Add(or(c.TTL, p.TokenTTL)), AbsoluteExpiresAt: now.Add(max(p.FamilyTTL, c.TTL)),
 	}
-	issued, position, err := p.issue(ctx, &c.Envelope, request)
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	issued, position, err := p.issue(ctx, &c.Envelope, request, 0)
 	if err != nil {
 		return IssueReceipt{}, err
 	}
-	if issued.Kind != refreshtoken.Native || issued.UserID != c.UserID {
+	if issued.Kind != refreshtoken.Native || issued.UserID != c.UserID || issued.ClientID != c.ClientID {
 		return IssueReceipt{}, errCommandIDReused
 	}
 	return IssueReceipt{
@@ -70,48 +72,36 @@ func (p *Processor) IssueRefreshToken(ctx context.Context, c IssueRefreshToken) 
 	}, nil
 }
 
-// issue appends the first event of a family, or finds the one that the same command
-// appended before (P2).
-func (p *Processor) issue(ctx context.Context, env *Envelope, request refreshtoken.Issue) (refreshtoken.Issued, eventstore.Position, error) {
+// issue appends the first event of a family, as the event at an index of its command, or finds
+// the one that the same command appended before (P2).
+func (p *Processor) issue(ctx context.Context, env *Envelope, request refreshtoken.Issue, index int) (refreshtoken.Issued, eventstore.Position, error) {
 	var none refreshtoken.Issued
 	events, err := refreshtoken.State{}.Issue(request)
 	if err != nil {
 		return none, 0, &InvalidError{"", err.Error()}
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
 	stream := request.SessionID.Stream()
 	result, err := p.commit(ctx, env, decision{
-		stream: stream, expected: eventstore.NoStream, events: events,
+		stream: stream, expected: eventstore.NoStream, events: events, firstIndex: index,
 		snapshot: codec.EncodeSnapshot(refreshtoken.Fold(events...)), committed: request.Now,
 	})
 	var reused *eventstore.IDReusedError
 	switch {
 	case errors.As(err, &reused):
-		return p.firstIssued(ctx, reused.Stream)
+		stream = reused.Stream
 	case err != nil:
 		return none, 0, err
-	case result.Duplicate:
-		return p.firstIssued(ctx, stream)
+	case !result.Duplicate:
+		return events[0].(refreshtoken.Issued), result.Position, nil //nolint:forcetypeassert // Issue decides nothing else
 	}
-	return events[0].(refreshtoken.Issued), result.Position, nil //nolint:forcetypeassert // Issue decides nothing else
-}
-
-// firstIssued reads how a family began. A stream that does not begin a family belongs to another
-// kind of command, which used this command id before.
-func (p *Processor) firstIssued(ctx context.Context, stream string) (refreshtoken.Issued, eventstore.Position, error) {
-	for recorded, err := range p.Journal.ReadStream(ctx, stream, 0, eventstore.Forward) {
-		if err != nil {
-			return refreshtoken.Issued{}, 0, err
-		}
-		decoded, err := codec.Decode(recorded)
-		if err != nil {
-			return refreshtoken.Issued{}, 0, err
-		}
-		if issued, is := decoded.Event.(refreshtoken.Issued); is {
-			return issued, recorded.Position, nil
-		}
-		break
+	recorded, event, err := p.recall(ctx, stream, 0)
+	if err != nil {
+		return none, 0, err
 	}
-	return refreshtoken.Issued{}, 0, errCommandIDReused
+	// The stream may be a family that another command under this id ended, and not began.
+	issued, is := event.(refreshtoken.Issued)
+	if !is || recorded.ID != EventID(env.CommandID, index) {
+		return none, 0, errCommandIDReused
+	}
+	return issued, recorded.Position, nil
 }

@@ -65,10 +65,10 @@ func (p *Processor) LogoutUser(ctx context.Context, c LogoutUser) (LogoutReceipt
 		switch {
 		case errors.As(err, &reused):
 			position = reused.First.Position
-			return p.checkRepeat(ctx, &c, state.SessionID, reused.Stream, reused.First.Revision)
+			return p.checkRepeat(ctx, &c, presented, state.SessionID, reused.Stream, reused.First.Revision)
 		case err == nil && result.Duplicate:
 			position = result.Position
-			return p.checkRepeat(ctx, &c, state.SessionID, d.stream, result.Revision)
+			return p.checkRepeat(ctx, &c, presented, state.SessionID, d.stream, result.Revision)
 		}
 		position = result.Position
 		return err
@@ -99,28 +99,34 @@ func (p *Processor) decideLogout(c *LogoutUser, state refreshtoken.State, revisi
 
 // checkRepeat sees to it that a command id that left its record before did so for this very
 // logout. A receipt for another command, or another token, would be a lie.
-func (p *Processor) checkRepeat(ctx context.Context, c *LogoutUser, session refreshtoken.SessionID, stream string, last uint64) error {
-	for recorded, err := range p.Journal.ReadStream(ctx, stream, last, eventstore.Forward) {
-		if err != nil {
-			return err
-		}
-		decoded, err := codec.Decode(recorded)
-		if err != nil {
-			return err
-		}
-		var user refreshtoken.UserID
-		var of refreshtoken.SessionID
-		switch event := decoded.Event.(type) {
-		case refreshtoken.LogoutSucceeded:
-			user, of = event.UserID, event.SessionID
-		case refreshtoken.LogoutFailed:
-			user, of = event.UserID, event.SessionID
-		}
-		// A token that was unknown then may be known by now: it is the same command still.
-		if user == c.UserID && (of.IsZero() || of == session) {
-			return nil
-		}
-		break
+func (p *Processor) checkRepeat(
+	ctx context.Context, c *LogoutUser, t credential.Presented, session refreshtoken.SessionID, stream string, last uint64,
+) error {
+	recorded, event, err := p.recall(ctx, stream, last)
+	if err != nil {
+		return err
 	}
-	return errCommandIDReused
+	var user refreshtoken.UserID
+	var of refreshtoken.SessionID
+	switch event := event.(type) {
+	case refreshtoken.LogoutSucceeded:
+		user, of = event.UserID, event.SessionID
+	case refreshtoken.LogoutFailed:
+		user, of = event.UserID, event.SessionID
+	}
+	switch {
+	case user != c.UserID:
+		return errCommandIDReused
+	case of == session:
+		return nil
+	case !of.IsZero():
+		return errCommandIDReused
+	}
+	// The token was unknown then and is known now. It is the same one if it was made known
+	// since; a token that was known then would not have been refused as unknown.
+	since, err := p.knownSince(ctx, t, session)
+	if err == nil && since < recorded.Position {
+		return errCommandIDReused
+	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
@@ -64,12 +65,12 @@ func or[T int | time.Duration](v, fallback T) T {
 
 // decision is what a use case wants recorded.
 type decision struct {
-	stream    string
-	expected  eventstore.Expected
-	events    []refreshtoken.Event
-	firstID   int    // the index of its first event within the command
-	snapshot  []byte // of the family after the events, if the stream is a family's
-	committed time.Time
+	stream     string
+	expected   eventstore.Expected
+	events     []refreshtoken.Event
+	firstIndex int    // of its first event within the command
+	snapshot   []byte // of the family after the events, if the stream is a family's
+	committed  time.Time
 }
 
 // family loads the state of a session. A session that was never issued has the zero State.
@@ -152,7 +153,7 @@ func (p *Processor) commit(ctx context.Context, env *Envelope, d decision) (even
 			encoded = codec.EncodeMetadata(metadata)
 		}
 		a.Events[i] = eventstore.Event{
-			ID: EventID(env.CommandID, d.firstID+i), Type: e.Type, Data: e.Data, Metadata: encoded,
+			ID: EventID(env.CommandID, d.firstIndex+i), Type: e.Type, Data: e.Data, Metadata: encoded,
 		}
 	}
 	result, err := p.Journal.Append(ctx, a)
@@ -175,9 +176,9 @@ func (p *Processor) resolve(ctx context.Context, a eventstore.Append) (eventstor
 		}
 		if err == nil {
 			result, err = p.Journal.Append(ctx, a)
-			// A conflict after a read that did not find the ids is an answer: somebody else
-			// was first. Anything but "unknown" and "unavailable" is one, too.
-			if !errors.Is(err, eventstore.ErrOutcomeUnknown) && !errors.Is(err, eventstore.ErrUnavailable) {
+			// A conflict after a read that did not find the ids is an answer: somebody else was
+			// first. Any other error is about the repeat, and says nothing of the first append.
+			if err == nil || errors.Is(err, eventstore.ErrConflict) || errors.Is(err, eventstore.ErrIDReused) {
 				return result, err
 			}
 		}
@@ -205,4 +206,33 @@ func (p *Processor) readBack(ctx context.Context, a eventstore.Append) (eventsto
 		}
 	}
 	return eventstore.Result{}, false, nil
+}
+
+// recall reads an event that was stored under the id of the command at hand, by an earlier run
+// of it or by another command. Since it is there, "nothing was done" would be untrue: what
+// cannot be read for lack of time or of a store is an unknown outcome.
+func (p *Processor) recall(ctx context.Context, stream string, revision uint64) (eventstore.Recorded, refreshtoken.Event, error) {
+	// Detached: the append may have used up the time of the command.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.ResolveTimeout)
+	defer cancel()
+	for recorded, err := range p.Journal.ReadStream(ctx, stream, revision, eventstore.Forward) {
+		var decoded codec.Decoded
+		if err == nil {
+			decoded, err = codec.Decode(recorded)
+		}
+		switch {
+		case err == nil:
+			return recorded, decoded.Event, nil
+		case errors.Is(err, codec.ErrUnknownType):
+			return recorded, nil, errCommandIDReused // by a command that this version does not know
+		}
+		if strings.HasPrefix(stream, credential.PointerPrefix) {
+			err = pointerError(err)
+		}
+		if CodeOf(err) == CodeUnavailable {
+			err = fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
+		}
+		return recorded, nil, err
+	}
+	return eventstore.Recorded{}, nil, fmt.Errorf("%w: an event that was stored cannot be found", eventstore.ErrCorrupt)
 }

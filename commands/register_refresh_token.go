@@ -47,26 +47,34 @@ var (
 // Registering the same token for the same user again answers the session it has. The error is
 // an *InvalidError, a *ConflictError, or one of a store that is unavailable or whose outcome is unknown.
 func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshToken) (RegisterReceipt, error) {
-	fingerprints, err := p.checkRegistration(&c)
-	if err != nil {
-		return RegisterReceipt{}, err
-	}
-	session, err := p.pointTo(ctx, &c, fingerprints)
-	if err != nil {
-		return RegisterReceipt{}, err
-	}
 	now := p.Now()
-	issued, position, err := p.issue(ctx, &c.Envelope, refreshtoken.Issue{
-		SessionID: session, UserID: c.UserID, Kind: refreshtoken.Registered, Fingerprint: string(fingerprints[0]),
-		Now: now, ExpiresAt: c.ExpiresAt, AbsoluteExpiresAt: c.ExpiresAt,
-	})
+	fingerprints, err := p.checkRegistration(&c, now)
+	if err != nil {
+		return RegisterReceipt{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	to, err := p.pointTo(ctx, &c, fingerprints, now)
+	if err != nil {
+		return RegisterReceipt{}, err
+	}
+	// The first event of a command always has index 0, so that the store sees every id that is
+	// used again: the pointer, or the family where the pointer is another command's.
+	index, own := 0, to.event == EventID(c.CommandID, 0)
+	if own {
+		index = 1
+	}
+	issued, position, err := p.issue(ctx, &c.Envelope, registration(&c, to.session, fingerprints[0], now), index)
 	if errors.Is(err, eventstore.ErrConflict) {
-		issued, position, err = p.firstIssued(ctx, session.Stream())
+		issued, position, err = p.firstOf(ctx, to.session)
+	}
+	if own && CodeOf(err) == CodeUnavailable { // "nothing was done" would be untrue
+		err = fmt.Errorf("%w: the token has its pointer and no family: %w", eventstore.ErrOutcomeUnknown, err)
 	}
 	switch {
 	case err != nil:
 		return RegisterReceipt{}, err
-	case issued.SessionID != session:
+	case issued.SessionID != to.session:
 		return RegisterReceipt{}, errCommandIDReused
 	case issued.Kind != refreshtoken.Registered || !contains(fingerprints, issued.Fingerprint):
 		return RegisterReceipt{}, errSessionTaken
@@ -78,12 +86,33 @@ func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshT
 	}, nil
 }
 
-func (p *Processor) checkRegistration(c *RegisterRefreshToken) ([]credential.Fingerprint, error) {
+func registration(c *RegisterRefreshToken, session refreshtoken.SessionID, f credential.Fingerprint, now time.Time) refreshtoken.Issue {
+	return refreshtoken.Issue{
+		SessionID: session, UserID: c.UserID, Kind: refreshtoken.Registered, Fingerprint: string(f),
+		Now: now, ExpiresAt: c.ExpiresAt, AbsoluteExpiresAt: c.ExpiresAt,
+	}
+}
+
+// firstOf reads how a family began.
+func (p *Processor) firstOf(ctx context.Context, session refreshtoken.SessionID) (refreshtoken.Issued, eventstore.Position, error) {
+	recorded, event, err := p.recall(ctx, session.Stream(), 0)
+	issued, is := event.(refreshtoken.Issued)
+	if err == nil && !is {
+		err = fmt.Errorf("%w: stream %s does not begin with a family", eventstore.ErrCorrupt, session.Stream())
+	}
+	return issued, recorded.Position, err
+}
+
+// checkRegistration finds everything that is wrong with a command before the pointer is written.
+func (p *Processor) checkRegistration(c *RegisterRefreshToken, now time.Time) ([]credential.Fingerprint, error) {
 	if c.UserID.IsZero() {
 		return nil, &InvalidError{"user_id", "is missing"}
 	}
-	if !c.ExpiresAt.After(p.Now()) {
+	if !c.ExpiresAt.After(now) {
 		return nil, &InvalidError{"expires_at", "must lie in the future"}
+	}
+	if c.ExpiresAt.UTC().Year() > 9999 {
+		return nil, &InvalidError{"expires_at", "must lie before the year 10000"}
 	}
 	if err := c.validate(codec.Actor{Type: codec.ActorUser, ID: c.UserID.String()}); err != nil {
 		return nil, err
@@ -104,47 +133,68 @@ func (p *Processor) checkRegistration(c *RegisterRefreshToken) ([]credential.Fin
 	return presented.Fingerprints, nil
 }
 
-// pointTo finds or writes the pointer of a token and answers the session it names.
-func (p *Processor) pointTo(ctx context.Context, c *RegisterRefreshToken, fingerprints []credential.Fingerprint) (refreshtoken.SessionID, error) {
+// pointTo finds or writes the pointer of a token.
+func (p *Processor) pointTo(ctx context.Context, c *RegisterRefreshToken, fingerprints []credential.Fingerprint, now time.Time) (pointer, error) {
 	session := c.SessionID
 	if session.IsZero() {
 		id, err := uuid.NewV7()
 		if err != nil {
-			return session, err
+			return pointer{}, err
 		}
 		session = refreshtoken.SessionIDFrom(id)
 	}
+	var to pointer
 	err := p.attempt(ctx, func(ctx context.Context) error {
-		pointer, found, err := p.findPointer(ctx, fingerprints)
+		// A pointer is for ever: one to a session that has another token must not be written.
+		// The session is looked at first, for its pointer was there before it.
+		taken, err := p.taken(ctx, c.SessionID)
 		if err != nil {
 			return err
 		}
-		if found {
-			if !c.SessionID.IsZero() && pointer.SessionID != c.SessionID {
-				return errTokenTaken
-			}
-			session = pointer.SessionID
+		var found bool
+		if to, found, err = p.findPointer(ctx, fingerprints); err != nil {
+			return err
+		}
+		switch {
+		case found && !c.SessionID.IsZero() && to.session != c.SessionID:
+			return errTokenTaken
+		case found:
 			return nil
+		case taken:
+			return errSessionTaken
 		}
-		_, err = p.commit(ctx, &c.Envelope, decision{
-			stream: fingerprints[0].Stream(), expected: eventstore.NoStream,
-			events:  []refreshtoken.Event{refreshtoken.FingerprintRegistered{SessionID: session}},
-			firstID: pointerIndex, committed: p.Now(),
+		to = pointer{session: session, event: EventID(c.CommandID, 0)}
+		stream := fingerprints[0].Stream()
+		result, err := p.commit(ctx, &c.Envelope, decision{
+			stream: stream, expected: eventstore.NoStream,
+			events:    []refreshtoken.Event{refreshtoken.FingerprintRegistered{SessionID: session}},
+			committed: now,
 		})
-		if errors.Is(err, eventstore.ErrIDReused) {
-			return errCommandIDReused // this command id registered another token
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, eventstore.ErrIDReused):
+			return errCommandIDReused // this command id did something else before
+		case err != nil:
 			return pointerError(err)
+		case result.Duplicate: // another run of this command was first, and chose the session
+			_, event, err := p.recall(ctx, stream, 0)
+			if registered, is := event.(refreshtoken.FingerprintRegistered); is {
+				to.session = registered.SessionID
+			}
+			return err
 		}
 		return nil
 	})
-	return session, err
+	return to, err
 }
 
-// pointerIndex keeps the id of the pointer event apart from that of the family's first event,
-// which is at index 0 as in every command.
-const pointerIndex = 1
+// taken tells whether a session that the caller has named exists.
+func (p *Processor) taken(ctx context.Context, session refreshtoken.SessionID) (bool, error) {
+	if session.IsZero() {
+		return false, nil
+	}
+	loaded, err := p.Journal.Load(ctx, session.Stream())
+	return loaded.Revision != eventstore.NoStream, err
+}
 
 func contains(fingerprints []credential.Fingerprint, f string) bool {
 	for i := range fingerprints {
