@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -16,6 +17,7 @@ import (
 const (
 	MaxIDBytes        = 256 // correlation and actor ids
 	MaxUserAgentBytes = 2048
+	MaxZoneBytes      = 64 // of an IPv6 address
 )
 
 // Envelope is what every command carries beside its own fields.
@@ -37,7 +39,8 @@ func (e *Envelope) validate(defaultActor codec.Actor) error {
 		e.Actor = defaultActor
 	}
 	if e.Client.IPAddress != "" {
-		if _, err := netip.ParseAddr(e.Client.IPAddress); err != nil {
+		// A zone is free text to ParseAddr.
+		if ip, err := netip.ParseAddr(e.Client.IPAddress); err != nil || !plain(ip.Zone(), MaxZoneBytes) {
 			return &InvalidError{"client.ip_address", "must be an IPv4 or IPv6 address"}
 		}
 	}
@@ -54,8 +57,11 @@ func (e *Envelope) validate(defaultActor codec.Actor) error {
 	return nil
 }
 
+// plain is the rule of a user id: ids are shown on terminals, where U+009B starts an escape
+// sequence, too.
 func plain(s string, limit int) bool {
-	return len(s) <= limit && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return len(s) <= limit && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || 0x7f <= r && r <= 0x9f })
 }
 
 // metadata is the same for every event of a command.
