@@ -123,9 +123,19 @@ func CodeOf(err error) Code {
 // PublicMessage is the text for the caller. Of a fault of logoutd or of its store it tells
 // nothing but what to do: the cause is for the log.
 func PublicMessage(err error) string {
-	switch c := CodeOf(err); c {
-	case CodeInvalidCommand, CodeConflict:
-		return err.Error()
+	var invalid *InvalidError
+	var conflict *ConflictError
+	switch {
+	case errors.As(err, &invalid):
+		return invalid.Error()
+	case errors.As(err, &conflict):
+		return conflict.Error()
+	}
+	switch CodeOf(err) {
+	case CodeInvalidCommand:
+		return "command is too large to be recorded" // the text of the store names the stream
+	case CodeConflict:
+		return "what the command would create exists"
 	case CodeNotFound:
 		return "no such session or user"
 	case CodeUnavailable:

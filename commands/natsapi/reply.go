@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/logoutd/logoutd/commands"
-	"github.com/logoutd/logoutd/eventstore"
 )
 
 // retryAfter is what a caller that was told to come again should wait.
@@ -76,8 +75,6 @@ func errorReply(subject string, id uuid.UUID, err error) *nats.Msg {
 		body.Reason = conflict.Reason
 	case code == commands.CodeUnavailable:
 		body.RetryAfterMS = retryAfter.Milliseconds()
-	case errors.Is(err, eventstore.ErrTooLarge):
-		body.Message = "command is too large to be recorded"
 	}
 	return &nats.Msg{
 		Subject: subject,
