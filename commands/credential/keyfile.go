@@ -47,9 +47,12 @@ func OpenKeyFile(path string) (*Ring, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return nil, fmt.Errorf("key file %s: mode %04o lets others read it; run: chmod 600 %s", path, mode, path)
 	}
-	content, err := io.ReadAll(io.LimitReader(f, maxKeyFileBytes))
+	content, err := io.ReadAll(io.LimitReader(f, maxKeyFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
+	}
+	if len(content) > maxKeyFileBytes { // the newest key is at the end: never read a part
+		return nil, fmt.Errorf("key file %s: over %d bytes", path, maxKeyFileBytes)
 	}
 	ring, err := parseKeys(content)
 	if err != nil {
@@ -59,29 +62,29 @@ func OpenKeyFile(path string) (*Ring, error) {
 }
 
 // OpenOrCreateKeyFile is OpenKeyFile, but makes a file with one key where there is none.
-// created tells which it was.
+// created tells which it was; of processes that start together it is true for one.
 func OpenOrCreateKeyFile(path string, now time.Time) (ring *Ring, created bool, err error) {
 	ring, err = OpenKeyFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return ring, false, err
 	}
-	if err := createKeyFile(path, now); err != nil {
+	if created, err = createKeyFile(path, now); err != nil {
 		return nil, false, fmt.Errorf("key file %s: %w", path, err)
 	}
 	ring, err = OpenKeyFile(path)
-	return ring, true, err
+	return ring, created, err
 }
 
 // createKeyFile writes beside the target and links it into place, so that a crash leaves
 // no half file and two processes that start together agree on one key.
-func createKeyFile(path string, now time.Time) error {
+func createKeyFile(path string, now time.Time) (created bool, err error) {
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
+		return false, err
 	}
 	f, err := os.CreateTemp(folder, ".keys-*") // mode 0600
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer os.Remove(f.Name()) //nolint:errcheck // it is linked, or of no use
 	id := now.UTC().Format("20060102T150405Z")
@@ -89,16 +92,18 @@ func createKeyFile(path string, now time.Time) error {
 		"# Whoever reads this file can forge tokens. Without it, living tokens are not recognised.\n%s %s\n",
 		id, base64.StdEncoding.EncodeToString(randomKey()))
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+		return false, err
 	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	err = os.Link(f.Name(), path)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return false, err
 	}
+	created = err == nil
 	dir, err := os.Open(folder) //nolint:gosec // the operator names the folder
 	if err != nil {
-		return err
+		return created, err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return created, errors.Join(dir.Sync(), dir.Close())
 }
 
 // parseKeys reads lines; its errors name the line and never show it.
