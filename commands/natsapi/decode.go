@@ -52,7 +52,7 @@ func unmarshal(data []byte, into any) error {
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntactic):
 		return &commands.InvalidError{Field: field(syntactic.JSONPointer), Problem: "is there twice"}
 	case errors.As(err, &semantic):
-		return &commands.InvalidError{Field: field(semantic.JSONPointer), Problem: "has the wrong type: " + kind(semantic.JSONKind)}
+		return &commands.InvalidError{Field: field(semantic.JSONPointer), Problem: "has the wrong type or is out of range: " + kind(semantic.JSONKind)}
 	case errors.As(err, &syntactic):
 		return &commands.InvalidError{Problem: fmt.Sprintf("is not valid JSON at byte %d", syntactic.ByteOffset)}
 	default:

@@ -99,10 +99,11 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	ready()
 	select {
 	case <-ctx.Done():
+		return s.drain(service)
 	case <-stopped:
-		return errors.New("nats service stopped: the connection is closed for good")
+		// Nobody can be answered any more; what was accepted is carried out all the same.
+		return errors.Join(errors.New("nats service stopped: the connection is closed for good"), s.finish())
 	}
-	return s.drain(service)
 }
 
 // pendingLimit is how many messages and bytes nats.go may hold for one endpoint. The callback
@@ -201,10 +202,18 @@ func (s *Service) logReplyError(err error) {
 
 // drain stops accepting, then waits for the accepted commands and their replies (N5).
 func (s *Service) drain(service micro.Service) error {
+	err := errors.Join(service.Stop(), s.finish())
+	return errors.Join(err, s.c.Conn.FlushTimeout(time.Second))
+}
+
+// finish closes the queue and waits until the accepted commands have run and are answered.
+func (s *Service) finish() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.c.DrainTimeout)
 	defer cancel()
-	err := service.Stop()
-	err = errors.Join(err, s.c.Queue.Close(ctx))
+	late := errors.New("nats service: commands were still running when the time to drain was over")
+	if s.c.Queue.Close(ctx) != nil {
+		return late
+	}
 	done := make(chan struct{})
 	go func() { // ends with the last reply
 		s.replies.Wait()
@@ -212,10 +221,10 @@ func (s *Service) drain(service micro.Service) error {
 	}()
 	select {
 	case <-done:
+		return nil
 	case <-ctx.Done():
-		return errors.Join(err, errors.New("nats service: commands were still running when the time to drain was over"))
+		return late
 	}
-	return errors.Join(err, s.c.Conn.FlushTimeout(time.Second))
 }
 
 // Stats of an endpoint, as `nats micro stats` shows them under data.
