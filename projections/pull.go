@@ -10,22 +10,28 @@ import (
 	"github.com/logoutd/logoutd/eventstore"
 )
 
-// acquire takes the read model over and checks that it belongs to this store (P3, P6).
-func (r *Runner) acquire(ctx context.Context) (Checkpoint, error) {
+// acquire takes the read model over, once, and checks that it belongs to this store (P3, P6).
+func (r *Runner) acquire(ctx context.Context) (checkpoint Checkpoint, err error) {
+	err = r.retry(ctx, func() error {
+		checkpoint, err = r.config.Projection.Acquire(ctx)
+		return err
+	})
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	return checkpoint, r.retry(ctx, func() error { return r.verify(ctx, checkpoint) })
+}
+
+func (r *Runner) retry(ctx context.Context, f func() error) error {
 	pause := newBackoff()
 	for {
-		checkpoint, err := r.config.Projection.Acquire(ctx)
-		if err == nil {
-			if err = r.verify(ctx, checkpoint); err == nil {
-				return checkpoint, nil
-			}
-		}
-		if Permanent(err) || ctx.Err() != nil {
-			return Checkpoint{}, err
+		err := f()
+		if err == nil || Permanent(err) || ctx.Err() != nil {
+			return err
 		}
 		r.trouble(err, "projection cannot start yet, trying again")
 		if err := pause.wait(ctx); err != nil {
-			return Checkpoint{}, err
+			return err
 		}
 	}
 }

@@ -42,7 +42,8 @@ func (r *Runner) Status() Status {
 		}
 		status.LagTime = max(0, now.Sub(oldest))
 	}
-	stalled := status.Lag > r.config.MaxLag && now.Sub(s.lastMoved) > r.config.StallAfter
+	// Not since LastMoved: after a quiet hour the first events find a healthy projection.
+	stalled := status.Lag > r.config.MaxLag && now.Sub(s.behindSince) > r.config.StallAfter
 	status.Healthy = !s.stopped && !stalled
 	return status
 }
@@ -57,7 +58,7 @@ type state struct {
 	position    eventstore.Position
 	head        eventstore.Position
 	oldest      time.Time // recorded_at of the oldest event pulled and not applied
-	behindSince time.Time
+	behindSince time.Time // when it fell behind, or last moved
 	lastMoved   time.Time
 	running     bool
 	stopped     bool
