@@ -56,6 +56,14 @@ func (s *Store) newRequest(a *eventstore.Append) *request {
 	return r
 }
 
+// kept is the snapshot to keep: empty is a snapshot, nil is none.
+func (r *request) kept() []byte {
+	if r.snapshot == nil {
+		return []byte{}
+	}
+	return r.snapshot
+}
+
 // recycle takes back a request that nobody else can reach.
 func (s *Store) recycle(r *request) {
 	if cap(r.body) > retainBytes || cap(r.snapshot) > retainBytes {

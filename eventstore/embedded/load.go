@@ -61,24 +61,35 @@ func (s *Store) readHead(stream string) (head, bool, error) {
 	if !ok {
 		key = new([]byte)
 	}
+	defer s.keys.Put(key)
 	*key = appendHeadKey((*key)[:0], stream)
-	v, closer, err := s.db.Get(*key)
-	s.keys.Put(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return head{}, false, nil
-	}
-	var h head
-	if err == nil {
-		h, err = parseHead(stream, v)
-		if h.snapshot != nil {
-			h.snapshot = append(make([]byte, 0, len(h.snapshot)), h.snapshot...)
+	v := s.cache.get(*key)
+	if v == nil {
+		var err error
+		before := s.cache.before(*key)
+		if v, err = s.copyOf(*key); err != nil || v == nil {
+			return head{}, false, readError(s.cfg.Dir, "head of stream "+stream, err)
 		}
-		err = errors.Join(err, closer.Close())
+		s.cache.loaded(*key, v, before)
 	}
+	h, err := parseHead(stream, v)
 	if err != nil {
 		return head{}, false, readError(s.cfg.Dir, "head of stream "+stream, err)
 	}
 	return h, true, nil
+}
+
+// copyOf reads a key into memory of the caller's own; nil when the key is not there.
+func (s *Store) copyOf(key []byte) ([]byte, error) {
+	v, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	own := append(make([]byte, 0, len(v)), v...)
+	return own, closer.Close()
 }
 
 // awaitPast returns when the watermark is beyond a position.

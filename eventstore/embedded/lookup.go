@@ -37,6 +37,9 @@ func (q *sequencer) stored(g *group, r *request) (eventstore.Result, bool, error
 	if earlier, ok := g.ids[r.ids[0]]; ok {
 		return q.same(r, earlier.stream, earlier.ids, earlier.result)
 	}
+	if q.s.filter.isNew(r.ids[0]) {
+		return eventstore.Result{}, false, nil
+	}
 	q.key = appendIDKey(q.key[:0], r.ids[0])
 	v, closer, err := q.s.db.Get(q.key)
 	if errors.Is(err, pebble.ErrNotFound) {

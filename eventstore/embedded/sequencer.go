@@ -16,6 +16,7 @@ type sequencer struct {
 	at       int64               // recorded_at of the group being built; never goes back
 	guard    spaceGuard
 	key      []byte // scratch
+	value    []byte // scratch
 }
 
 // newSequencer goes on where the folder ends.
@@ -49,6 +50,7 @@ func (q *sequencer) run() {
 				panic(err) // nothing that a batch of this store can cause
 			}
 			s.applied.Store(uint64(g.last))
+			q.cacheHeads(g)
 		}
 		s.committing <- g
 	}
@@ -127,10 +129,7 @@ func (q *sequencer) write(g *group, r *request, revision uint64) eventstore.Resu
 	q.position += eventstore.Position(n)
 	h := head{revision: revision + n - 1, position: q.position}
 	if r.keepSnap {
-		h.snapshot = r.snapshot
-		if h.snapshot == nil {
-			h.snapshot = []byte{}
-		}
+		h.snapshot = r.kept()
 	}
 	b := g.batch
 
@@ -156,10 +155,32 @@ func (q *sequencer) write(g *group, r *request, revision uint64) eventstore.Resu
 	_ = op.Finish()
 
 	g.ids[r.ids[0]] = r
+	q.s.filter.add(r.ids[0])
 	h.snapshot = nil
 	g.heads[r.stream] = h
 	g.last, g.events = q.position, g.events+n
 	g.bytes += r.size()
 	q.guard.written += r.size()
 	return eventstore.Result{Revision: h.revision, Position: h.position}
+}
+
+// cacheHeads keeps the heads that a group has written, in their order: the last one stays.
+func (q *sequencer) cacheHeads(g *group) {
+	for _, r := range g.requests {
+		if r.err != nil || r.result.Duplicate {
+			continue
+		}
+		h := head{revision: r.result.Revision, position: r.result.Position}
+		if r.keepSnap {
+			h.snapshot = r.kept()
+		}
+		q.key = appendHeadKey(q.key[:0], r.stream)
+		size := headFixed + len(h.snapshot)
+		if cap(q.value) < size {
+			q.value = make([]byte, size)
+		}
+		q.value = q.value[:size]
+		putHead(q.value, r.headSum, h)
+		q.s.cache.written(q.key, q.value)
+	}
 }

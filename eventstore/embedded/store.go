@@ -32,6 +32,8 @@ type Store struct {
 	durable  watermark
 	applied  atomic.Uint64 // position up to which Pebble shows events, durable or not yet
 	counters counters
+	cache    *headCache
+	filter   *idFilter
 	requests sync.Pool // of *request
 	keys     sync.Pool // of *[]byte, scratch for the keys of point reads
 
@@ -93,7 +95,9 @@ func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
 		lost:       make(chan struct{}),
 	}
 	s.fs.lose = s.lose
-	opts := pebbleOptions(s.fs, cfg.CacheBytes, s.lose)
+	// Heads are a quarter of the cache: a Load that finds one there searches nothing.
+	s.cache, s.filter = newHeadCache(cfg.CacheBytes/4), newIDFilter()
+	opts := pebbleOptions(s.fs, cfg.CacheBytes-cfg.CacheBytes/4, s.lose)
 	opts.Lock = lock
 	if err := s.guarded(func() (err error) {
 		s.db, err = pebble.Open(cfg.Dir, opts)
@@ -113,6 +117,7 @@ func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
 	s.fs.strict.Store(true)
 	s.workers.Go(seq.run)
 	s.workers.Go(s.commit)
+	s.workers.Go(s.fillFilter)
 	return s, nil
 }
 
@@ -134,6 +139,7 @@ func (s *Store) shut() error {
 		s.gone = true
 		s.reading.Unlock()
 		s.halt()
+		s.cache.close()
 		s.fs.strict.Store(false)
 		return s.db.Close()
 	})
