@@ -1,0 +1,265 @@
+package commands_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+
+	"github.com/logoutd/logoutd/aggregates/refreshtoken"
+	"github.com/logoutd/logoutd/commands"
+	"github.com/logoutd/logoutd/commands/credential"
+	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/codec"
+	"github.com/logoutd/logoutd/eventstore/embedded"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is a processor over a real store, with a clock that only the test moves.
+type house struct {
+	*commands.Processor
+	t       testing.TB
+	folder  string
+	store   *embedded.Store
+	journal *journal
+	ring    *credential.Ring
+	clock   *clock
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func newHouse(t testing.TB) *house {
+	t.Helper()
+	h := &house{
+		t: t, folder: t.TempDir(), ring: credential.NewRing(),
+		clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)},
+	}
+	h.open()
+	return h
+}
+
+func (h *house) open() {
+	h.t.Helper()
+	store, err := embedded.Open(embedded.Config{Dir: filepath.Join(h.folder, "events"), CacheBytes: 8 << 20, MinFreeBytes: -1})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			h.t.Error(err)
+		}
+	})
+	h.store, h.journal = store, &journal{Journal: store}
+	h.Processor = h.another(h.journal)
+}
+
+// restart closes the store and opens it again, as a new process would.
+func (h *house) restart() {
+	h.t.Helper()
+	if err := h.store.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.open()
+}
+
+// another is one more processor, as in another process.
+func (h *house) another(j commands.Journal) *commands.Processor {
+	h.t.Helper()
+	p, err := commands.New(commands.Config{Journal: j, Ring: h.ring, Now: h.clock.Now})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return p
+}
+
+func user(name string) refreshtoken.UserID {
+	id, err := refreshtoken.ParseUserID(name)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+func command() commands.Envelope { return commands.Envelope{CommandID: uuid.New()} }
+
+func (h *house) mustIssue(name string) commands.IssueReceipt {
+	h.t.Helper()
+	r, err := h.IssueRefreshToken(h.t.Context(), commands.IssueRefreshToken{Envelope: command(), UserID: user(name)})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return r
+}
+
+func (h *house) register(name, token string) commands.RegisterRefreshToken {
+	return commands.RegisterRefreshToken{
+		Envelope: command(), UserID: user(name), RefreshToken: credential.NewSecret(token),
+		ExpiresAt: h.clock.Now().Add(time.Hour),
+	}
+}
+
+func (h *house) mustRegister(c commands.RegisterRefreshToken) commands.RegisterReceipt {
+	h.t.Helper()
+	r, err := h.RegisterRefreshToken(h.t.Context(), c)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return r
+}
+
+func logout(name string, token credential.Secret) commands.LogoutUser {
+	return commands.LogoutUser{Envelope: command(), UserID: user(name), RefreshToken: token}
+}
+
+func (h *house) mustLogOut(c commands.LogoutUser) commands.LogoutReceipt {
+	h.t.Helper()
+	r, err := h.LogoutUser(h.t.Context(), c)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if r.CommandID != c.CommandID {
+		h.t.Fatal("the receipt is another command's")
+	}
+	return r
+}
+
+// events reads everything after a position, past the journal of the processor.
+func (h *house) events(after eventstore.Position) []eventstore.Recorded {
+	h.t.Helper()
+	var all []eventstore.Recorded
+	for e, err := range h.store.ReadAll(context.Background(), after, eventstore.Forward) {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+func (h *house) head() eventstore.Position {
+	h.t.Helper()
+	p, err := h.store.Head(context.Background())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return p
+}
+
+func (h *house) decode(r eventstore.Recorded) codec.Decoded {
+	h.t.Helper()
+	d, err := codec.Decode(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return d
+}
+
+// family folds a session from its events, past any snapshot.
+func (h *house) family(session refreshtoken.SessionID) (refreshtoken.State, eventstore.Expected) {
+	h.t.Helper()
+	var s refreshtoken.State
+	revision := eventstore.NoStream
+	for r, err := range h.store.ReadStream(context.Background(), session.Stream(), 0, eventstore.Forward) {
+		if errors.Is(err, eventstore.ErrStreamNotFound) {
+			break
+		}
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		s, revision = s.Apply(h.decode(r).Event), eventstore.AtRevision(r.Revision)
+	}
+	return s, revision
+}
+
+// rotate replaces the newest token of a session, as far as its state allows, by the aggregate's own
+// decision. The commands have no use case for it yet.
+func (h *house) rotate(session refreshtoken.SessionID) error {
+	s, revision := h.family(session)
+	events, err := s.Rotate(refreshtoken.Rotate{Generation: s.Generation, Now: h.clock.Now(), ExpiresAt: h.clock.Now().Add(time.Hour)})
+	if err != nil {
+		return err
+	}
+	metadata := codec.Metadata{CommandID: uuid.NewString(), OccurredAt: h.clock.Now(), Schema: 1, Producer: codec.Producer}
+	a := eventstore.Append{Stream: session.Stream(), Expected: revision}
+	for _, e := range events {
+		s = s.Apply(e)
+		encoded := codec.Encode(e)
+		a.Events = append(a.Events, eventstore.Event{
+			ID: eventstore.EventID(uuid.New()), Type: encoded.Type, Data: encoded.Data, Metadata: codec.EncodeMetadata(metadata),
+		})
+	}
+	a.Snapshot = codec.EncodeSnapshot(s)
+	_, err = h.store.Append(context.Background(), a)
+	return err
+}
+
+func types(events []eventstore.Recorded) string {
+	names := make([]string, len(events))
+	for i := range events {
+		names[i] = events[i].Type
+	}
+	return strings.Join(names, " ")
+}
+
+// wantCode checks what class an error is of.
+func wantCode(t testing.TB, err error, want commands.Code) {
+	t.Helper()
+	if got := commands.CodeOf(err); got != want {
+		t.Errorf("code %q, want %q: %v", got, want, err)
+	}
+}
+
+// wantReused checks that a command was refused for its id, and left nothing.
+func (h *house) wantReused(err error, before eventstore.Position) {
+	h.t.Helper()
+	var invalid *commands.InvalidError
+	if !errors.As(err, &invalid) || invalid.Field != "command_id" {
+		h.t.Errorf("not refused for its command_id: %v", err)
+	}
+	if after := h.events(before); len(after) != 0 {
+		h.t.Errorf("left events: %s", types(after))
+	}
+}
+
+// ringFile is a ring with these keys, the oldest first.
+func ringFile(t testing.TB, lines ...string) *credential.Ring {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ring, err := credential.OpenKeyFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// Lines of a key file.
+const (
+	olderKey = "2025 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+	newerKey = "2026 AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
+)
