@@ -147,9 +147,11 @@ func noPrint(s source, report func(ast.Node, string, ...any)) int {
 			report(n, "fmt.%s: standard output belongs to cmd", name)
 		}
 	})
-	if n := s.imports()["log"]; n != nil {
-		report(n, "log through the zerolog.Logger of the component")
-	}
+	seen += selectors(s, "log", func(n ast.Node, name string) {
+		if name != "New" && name != "Logger" { // which net/http wants for its own errors
+			report(n, "log.%s: log through the zerolog.Logger of the component", name)
+		}
+	})
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok {
 			if name, ok := call.Fun.(*ast.Ident); ok && (name.Name == "print" || name.Name == "println") {
@@ -222,25 +224,23 @@ func constant(group *ast.GenDecl, v *ast.ValueSpec) bool {
 	if name == "_" || embeds(group.Doc) || embeds(v.Doc) {
 		return true
 	}
-	return len(v.Values) == len(v.Names) && !slices.ContainsFunc(v.Values, func(value ast.Expr) bool {
-		isError := strings.HasPrefix(name, "Err") || strings.HasPrefix(name, "err")
-		switch value := value.(type) {
-		case *ast.UnaryExpr: // &SomeError{…}
-			return !isError || value.Op != token.AND
-		case *ast.CallExpr:
-			selector, ok := value.Fun.(*ast.SelectorExpr)
-			if !ok {
-				return true
-			}
-			pkg, _ := selector.X.(*ast.Ident)
-			switch call := fmt.Sprint(pkg) + "." + selector.Sel.Name; call {
-			case "errors.New", "fmt.Errorf":
-				return !isError
-			case "regexp.MustCompile", "crc32.MakeTable":
-				return !commented
-			}
-		}
+	if len(v.Values) != len(v.Names) {
+		return false
+	}
+	if strings.HasPrefix(name, "Err") || strings.HasPrefix(name, "err") {
 		return true
+	}
+	return commented && !slices.ContainsFunc(v.Values, func(value ast.Expr) bool {
+		call, ok := value.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		selector, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		pkg, ok := selector.X.(*ast.Ident)
+		return !ok || !slices.Contains([]string{"regexp.MustCompile", "crc32.MakeTable"}, pkg.Name+"."+selector.Sel.Name)
 	})
 }
 
