@@ -195,13 +195,22 @@ func (d *demonstration) print(s step) error {
 		if strings.HasPrefix(stream, "tokenFingerprint-") {
 			stream = "tokenFingerprint-…" // the name is the token's fingerprint: not for a screen
 		}
-		fmt.Fprintf(&b, "    event  %2s %-26s %s\n", e.Position, e.Type, stream)
+		fmt.Fprintf(&b, "    event  %2s %-26s %s%s\n", e.Position, e.Type, stream, reasonOf(e))
 	}
 	if len(s.Events) == 0 {
 		b.WriteString("    event  none\n")
 	}
 	_, err := fmt.Fprint(d.stdout, b.String())
 	return err
+}
+
+// reasonOf is why something was refused or revoked, where the event says it.
+func reasonOf(e event) string {
+	var data struct{ Reason string }
+	if json.Unmarshal(e.Data, &data) != nil || data.Reason == "" {
+		return ""
+	}
+	return "  " + data.Reason
 }
 
 // hideToken keeps minted tokens off the screen.

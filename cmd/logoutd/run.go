@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -17,9 +18,11 @@ import (
 	"github.com/logoutd/logoutd/commands/credential"
 	"github.com/logoutd/logoutd/commands/natsapi"
 	"github.com/logoutd/logoutd/commands/natsapi/natsserver"
+	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/eventstore/embedded"
 	"github.com/logoutd/logoutd/projections"
 	"github.com/logoutd/logoutd/projections/activetokens/sqlite"
+	"github.com/logoutd/logoutd/projections/httpapi"
 )
 
 // serve runs a whole logoutd until ctx ends, and returns when everything has stopped. ready is
@@ -27,6 +30,20 @@ import (
 func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(addresses) error) (err error) {
 	var undo closing
 	defer func() { err = errors.Join(err, undo.run(ctx)) }()
+
+	// What can be refused at once comes first, before anything is made or changed.
+	ring, err := existingKeys(s.KeyFile)
+	if err != nil {
+		return err
+	}
+	listener, err := listenHTTP(ctx, s.HTTP, log, &undo)
+	if err != nil {
+		return err
+	}
+	conn, err := connectNATS(&s, log, &undo)
+	if err != nil {
+		return err
+	}
 
 	// Where things are kept.
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
@@ -43,16 +60,13 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 	if err != nil {
 		return err
 	}
-	ring, err := openKeys(s.KeyFile, head > 0, log)
-	if err != nil {
-		return err
+	if ring == nil {
+		if ring, err = firstKeys(s.KeyFile, head, log); err != nil {
+			return err
+		}
 	}
 
 	// How commands come in.
-	conn, err := connectNATS(&s, log, &undo)
-	if err != nil {
-		return err
-	}
 	processor, err := commands.New(commands.Config{
 		Journal: store, Ring: ring, Now: time.Now, TokenTTL: s.TokenTTL, FamilyTTL: s.FamilyTTL,
 	})
@@ -67,7 +81,7 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 		return err
 	}
 
-	// What dashboards read.
+	// What is read.
 	model, err := sqlite.Open(ctx, sqlite.Config{Path: s.ReadModelFile()})
 	if err != nil {
 		return err
@@ -77,73 +91,136 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 	if err != nil {
 		return err
 	}
+	handler, err := httpapi.NewHandler(httpapi.Config{
+		Events: store, Tokens: model, Progress: runner, Now: time.Now, Checks: []httpapi.Check{natsCheck(conn)},
+	})
+	if err != nil {
+		return err
+	}
+	web, err := httpapi.NewServer(httpapi.ServerConfig{Listener: listener, Handler: handler})
+	if err != nil {
+		return err
+	}
 
-	// Commands stop first; what reads goes on until the last of them is answered.
+	return runAll(ctx, &parts{
+		service: service, runner: runner, web: web, store: store, log: log, debugListen: s.DebugListen,
+	}, func() error {
+		return ready(addresses{
+			Version: versionOf(), NATS: conn.ConnectedUrlRedacted(), Subject: natsapi.Subject(s.NATS.SubjectPrefix, "*"),
+			HTTP: listener.Addr().String(), Data: s.Data, Head: head.String(),
+		})
+	})
+}
+
+// parts is what runs in a logoutd.
+type parts struct {
+	service     *natsapi.Service
+	runner      *projections.Runner
+	web         *httpapi.Server
+	store       *embedded.Store
+	log         zerolog.Logger
+	debugListen string
+}
+
+// runAll runs the parts until ctx ends or one of them fails. Commands stop first; what reads
+// goes on until the last of them is answered.
+func runAll(ctx context.Context, p *parts, ready func() error) error {
 	front, stopFront := context.WithCancelCause(ctx)
 	defer stopFront(nil)
 	back, stopBack := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBack()
-	group, _ := errgroup.WithContext(back)
-	group.Go(func() error {
-		defer stopBack()
-		return service.Run(front, func() {
-			err := ready(addresses{
-				Version: versionOf(), NATS: conn.ConnectedUrlRedacted(), Subject: natsapi.Subject(s.NATS.SubjectPrefix, "*"),
-				HTTP: s.HTTP, Data: s.Data, Head: head.String(),
-			})
-			if err != nil {
-				stopFront(err)
-			}
-		})
-	})
-	group.Go(func() error {
-		err := runner.Run(back)
-		if errors.Is(err, projections.ErrForeign) {
-			stopFront(err)
-			return err // a mistake of who started it, who is still looking
-		}
-		if err != nil {
-			// Ending sessions matters more than showing them: commands go on, /readyz fails.
-			log.Error().Err(err).Msg("the read model has stopped; commands go on")
-		}
-		return nil
-	})
-	group.Go(func() error {
-		select {
-		case <-store.Failed():
-			stopFront(store.Err())
-			return store.Err()
-		case <-back.Done():
-			return nil
-		}
-	})
-	if s.DebugListen != "" {
+	var group errgroup.Group
+	start := func(run func() error) {
 		group.Go(func() error {
-			err := profile.Serve(back, s.DebugListen)
+			err := run()
 			if err != nil {
 				stopFront(err)
 			}
 			return err
 		})
 	}
+	start(func() error {
+		defer stopBack()
+		return p.service.Run(front, func() {
+			if err := ready(); err != nil {
+				stopFront(err)
+			}
+		})
+	})
+	start(func() error { return p.web.Run(back) })
+	start(func() error { return p.follow(back) })
+	start(func() error {
+		select {
+		case <-p.store.Failed():
+			return p.store.Err()
+		case <-back.Done():
+			return nil
+		}
+	})
+	if p.debugListen != "" {
+		start(func() error { return profile.Serve(back, p.debugListen) })
+	}
 	return group.Wait()
 }
 
-// openKeys refuses to make new keys beside old events: none of their tokens would be
-// recognised, and nobody would know why.
-func openKeys(file string, history bool, log zerolog.Logger) (*credential.Ring, error) {
-	if history {
-		ring, err := credential.OpenKeyFile(file)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("key file %s is missing beside existing events; restore it from your backup, or name it with --key-file", file)
-		}
-		return ring, err
+// follow feeds the read model. A read model of another store is a mistake of who has just started
+// this, and ends it. Otherwise ending sessions matters more than showing them: commands go on.
+func (p *parts) follow(ctx context.Context) error {
+	err := p.runner.Run(ctx)
+	if errors.Is(err, projections.ErrForeign) {
+		return err
+	}
+	if err != nil {
+		p.log.Error().Err(err).Msg("the read model has stopped, see /readyz; commands go on")
+	}
+	return nil
+}
+
+// existingKeys opens the key file; nil where there is none.
+func existingKeys(file string) (*credential.Ring, error) {
+	ring, err := credential.OpenKeyFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return ring, err
+}
+
+// firstKeys makes the key file of a new store. It refuses to make new keys beside old events:
+// none of their tokens would be recognised, and nobody would know why.
+func firstKeys(file string, head eventstore.Position, log zerolog.Logger) (*credential.Ring, error) {
+	if head > 0 {
+		return nil, fmt.Errorf("key file %s is missing beside %s events; restore it from your backup, or name it with --key-file", file, head)
 	}
 	ring, created, err := credential.OpenOrCreateKeyFile(file, time.Now())
 	if created {
 		log.Info().Str("file", file).Msg("made a key file; back it up: without it no living token is recognised")
 	}
 	return ring, err
+}
+
+// listenHTTP takes the port of the read side.
+func listenHTTP(ctx context.Context, address string, log zerolog.Logger, undo *closing) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("http: cannot listen on %s: %w; stop what uses it or choose another --http", address, err)
+	}
+	undo.add(func(context.Context) error {
+		_ = listener.Close() //nolint:errcheck // the server has closed it, as a rule
+		return nil
+	})
+	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		log.Warn().Str("address", address).Msg("the read side has no users and listens beyond this machine: put a proxy in front of it")
+	}
+	return listener, nil
+}
+
+func natsCheck(conn *nats.Conn) httpapi.Check {
+	return httpapi.Check{Name: "nats", Probe: func(context.Context) (string, error) {
+		if !conn.IsConnected() {
+			return "", errors.New("not connected, reconnecting: " + conn.Status().String())
+		}
+		return "connected to " + conn.ConnectedUrlRedacted(), nil
+	}}
 }
 
 // connectNATS reaches the server that --nats-url names, or one that it embeds.
