@@ -60,7 +60,7 @@ func lostIn(fails func(errorfs.Op) bool) func(string) error {
 			}
 			return nil
 		}))
-		s, err := embedded.OpenFS(embedded.Config{Dir: "data", CacheBytes: 1 << 20}, fsys)
+		s, err := embedded.OpenFS(embedded.WithSmallTables(embedded.Config{Dir: "data", CacheBytes: 1 << 20}), fsys)
 		if err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func lostIn(fails func(errorfs.Op) bool) func(string) error {
 		armed.Store(true)
 		for s.Err() == nil {
 			e := event("x")
-			e.Data = make([]byte, 1<<19)
+			e.Data = make([]byte, 1<<15)
 			_, err = s.Append(ctx, eventstore.Append{Stream: "s", Expected: eventstore.Any, Events: []eventstore.Event{e}})
 			if err != nil && !errors.Is(err, eventstore.ErrOutcomeUnknown) && !errors.Is(err, eventstore.ErrUnavailable) {
 				return fmt.Errorf("append answers %w", err)

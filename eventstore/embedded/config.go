@@ -28,6 +28,8 @@ type Config struct {
 
 	// Now is the clock behind RecordedAt. Nil is time.Now.
 	Now func() time.Time
+
+	memTableBytes uint64 // tests make it small, to have tables early
 }
 
 func (c Config) withDefaults() Config {
@@ -36,6 +38,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MinFreeBytes == 0 {
 		c.MinFreeBytes = DefaultMinFreeBytes
+	}
+	if c.memTableBytes == 0 {
+		c.memTableBytes = memTableBytes
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -10,6 +10,12 @@ import (
 // OpenFS opens a store on a file system of the test's own.
 var OpenFS = open //nolint:gochecknoglobals // a name for tests, not state
 
+// WithSmallTables makes a store write tables, and change logs, after few appends.
+func WithSmallTables(c Config) Config {
+	c.memTableBytes = 256 << 10
+	return c
+}
+
 // Applied is the position that Pebble shows, durable or not.
 func (s *Store) Applied() eventstore.Position { return eventstore.Position(s.applied.Load()) }
 

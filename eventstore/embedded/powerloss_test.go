@@ -50,9 +50,9 @@ func TestPowerLoss(t *testing.T) {
 }
 
 func powerLoss(t *testing.T, unsynced int) {
-	const crashes, writers = 12, 8
+	const crashes, writers = 10, 6
 	mem := vfs.NewCrashableMem()
-	s, err := embedded.OpenFS(embedded.Config{Dir: "data", CacheBytes: 1 << 20}, mem)
+	s, err := embedded.OpenFS(embedded.WithSmallTables(embedded.Config{Dir: "data", CacheBytes: 1 << 20}), mem)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func (l *ledger) write(ctx context.Context, t *testing.T, s *embedded.Store, rng
 		n := 1 + rng.IntN(4)
 		for i := range n {
 			e := event(fmt.Sprintf("%d of %d", i, n))
-			e.Data = append(e.Data, make([]byte, rng.IntN(9000))...)
+			e.Data = append(e.Data, make([]byte, rng.IntN(3000))...)
 			a.Events = append(a.Events, e)
 		}
 		if rng.IntN(2) == 0 {

@@ -97,7 +97,7 @@ func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
 	s.fs.lose = s.lose
 	// Heads are a quarter of the cache: a Load that finds one there searches nothing.
 	s.cache, s.filter = newHeadCache(cfg.CacheBytes/4), newIDFilter()
-	opts := pebbleOptions(s.fs, cfg.CacheBytes-cfg.CacheBytes/4, s.lose)
+	opts := pebbleOptions(s.fs, cfg.CacheBytes-cfg.CacheBytes/4, cfg.memTableBytes, s.lose)
 	opts.Lock = lock
 	if err := s.guarded(func() (err error) {
 		s.db, err = pebble.Open(cfg.Dir, opts)
