@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -119,14 +120,29 @@ func (p *Processor) checkRepeat(
 		return errCommandIDReused
 	case of == session:
 		return nil
-	case !of.IsZero():
-		return errCommandIDReused
 	}
-	// The token was unknown then and is known now. It is the same one if it was made known
-	// since; a token that was known then would not have been refused as unknown.
-	since, err := p.knownSince(ctx, t, session)
-	if err == nil && since < recorded.Position {
+	same, err := p.sameToken(ctx, t, of, recorded.Position)
+	switch {
+	case err != nil && CodeOf(err) == CodeUnavailable: // the record is there: see recall
+		return fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
+	case err == nil && !same:
 		return errCommandIDReused
 	}
 	return err
+}
+
+// sameToken tells whether a token can be the one of a record, which names its session or,
+// where the token was unknown then, none.
+func (p *Processor) sameToken(ctx context.Context, t credential.Presented, of refreshtoken.SessionID, at eventstore.Position) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.ResolveTimeout)
+	defer cancel()
+	// Looked up again: the first look may be older than the record, and the token registered since.
+	state, _, err := p.familyOf(ctx, t)
+	if err != nil || !of.IsZero() || state.Status == refreshtoken.Absent {
+		return of == state.SessionID, err
+	}
+	// It was unknown then and is known now. It is the same one if it was made known since; a
+	// token that was known then would not have been refused as unknown.
+	since, err := p.knownSince(ctx, t, state.SessionID)
+	return since > at, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/logoutd/logoutd/commands"
 	"github.com/logoutd/logoutd/commands/credential"
+	"github.com/logoutd/logoutd/eventstore"
 )
 
 func TestNEW3ARepeatedLogoutGetsTheFirstReceiptForEver(t *testing.T) {
@@ -113,5 +114,35 @@ func TestARefusalIsFinalForItsCommand(t *testing.T) {
 	h.mustLogOut(logout("alice", credential.NewSecret(foreignToken)))
 	if got := types(h.events(head)); got != "UserLogoutAttempted TokenRevoked UserLogoutSucceeded" {
 		t.Error(got)
+	}
+}
+
+// Deliveries overlap: one may have looked a token up before it was registered, and meet the record
+// that another has left since.
+func TestARepeatThatLookedUpTooEarlyLooksAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.mustRegister(h.register("alice", foreignToken))
+	c := logout("alice", credential.NewSecret(foreignToken))
+	first := h.mustLogOut(c)
+	head := h.head()
+	early := func(then func() error) {
+		loads := 0
+		h.journal.onLoad = func(_ string, l eventstore.Loaded, err error) (eventstore.Loaded, error) {
+			if loads++; loads == 1 {
+				return eventstore.Loaded{Revision: eventstore.NoStream}, nil
+			}
+			return l, then()
+		}
+	}
+	early(func() error { return nil })
+	if again := h.mustLogOut(c); again != first {
+		t.Errorf("first %+v, then %+v", first, again)
+	}
+	early(func() error { return eventstore.ErrUnavailable })
+	_, err := h.LogoutUser(t.Context(), c)
+	wantCode(t, err, commands.CodeOutcomeUnknown)
+	if h.head() != head {
+		t.Errorf("left %s", types(h.events(head)))
 	}
 }

@@ -1,0 +1,186 @@
+package commands_test
+
+import (
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/logoutd/logoutd/aggregates/refreshtoken"
+	"github.com/logoutd/logoutd/commands"
+	"github.com/logoutd/logoutd/eventstore"
+)
+
+// knownOrder is what the simulation knows of a command from its answers.
+type knownOrder struct {
+	deliveries, running int
+	receipt             any // the first
+}
+
+// record is what the simulation knows of the log.
+type record struct {
+	at       eventstore.Position
+	ids      map[eventstore.EventID]bool
+	of       map[string]int                                 // events by command id
+	terminal map[string]refreshtoken.Event                  // by command id
+	place    map[eventstore.Position]string                 // command id by position
+	families map[refreshtoken.SessionID]*refreshtoken.State // by folding every event
+	sealed   map[refreshtoken.SessionID]bool                // by UserLogoutSucceeded
+	issued   map[refreshtoken.SessionID]eventstore.Position // where the family began
+	pointers map[string]refreshtoken.SessionID              // by stream
+}
+
+func newRecord() *record {
+	return &record{
+		ids: map[eventstore.EventID]bool{}, of: map[string]int{}, terminal: map[string]refreshtoken.Event{},
+		place: map[eventstore.Position]string{}, families: map[refreshtoken.SessionID]*refreshtoken.State{},
+		sealed: map[refreshtoken.SessionID]bool{}, issued: map[refreshtoken.SessionID]eventstore.Position{},
+		pointers: map[string]refreshtoken.SessionID{},
+	}
+}
+
+// check holds the events that are new to the invariants.
+func (s *simulation) check() {
+	s.t.Helper()
+	r := s.record
+	for _, e := range s.events(r.at) {
+		d := s.decode(e)
+		id, err := uuid.Parse(d.Metadata.CommandID)
+		if err != nil || e.ID != commands.EventID(id, r.of[id.String()]) {
+			s.t.Errorf("%s at %s has not the next id of command %s: %v", e.Type, e.Position, id, err)
+		}
+		if r.ids[e.ID] {
+			s.t.Errorf("event id %s is stored twice", e.ID)
+		}
+		if e.Position != r.at+1 {
+			s.t.Errorf("position %s after %s", e.Position, r.at)
+		}
+		r.at, r.ids[e.ID], r.place[e.Position] = e.Position, true, id.String()
+		r.of[id.String()]++
+		if session, is := refreshtoken.ParseStream(e.Stream); is {
+			s.checkFamily(session, e, d.Event)
+		}
+		switch event := d.Event.(type) {
+		case refreshtoken.LogoutSucceeded, refreshtoken.LogoutFailed, refreshtoken.Issued:
+			if r.terminal[id.String()] != nil {
+				s.t.Errorf("command %s ended twice: %T and %T", id, r.terminal[id.String()], event)
+			}
+			r.terminal[id.String()] = event
+		case refreshtoken.FingerprintRegistered:
+			if _, twice := r.pointers[e.Stream]; twice {
+				s.t.Error("a pointer was changed")
+			}
+			r.pointers[e.Stream] = event.SessionID
+		case refreshtoken.Rotated, refreshtoken.Revoked, refreshtoken.LogoutAttempted:
+		}
+	}
+}
+
+func (s *simulation) checkFamily(session refreshtoken.SessionID, e eventstore.Recorded, event refreshtoken.Event) {
+	s.t.Helper()
+	r := s.record
+	if r.sealed[session] {
+		s.t.Errorf("%s after the end of session %s", e.Type, session)
+	}
+	state := r.families[session]
+	if state == nil {
+		state = &refreshtoken.State{}
+		r.families[session], r.issued[session] = state, e.Position
+	}
+	if _, revoked := event.(refreshtoken.Revoked); revoked && state.Status != refreshtoken.Live {
+		s.t.Errorf("session %s was revoked twice", session)
+	}
+	if ended, is := event.(refreshtoken.LogoutSucceeded); is {
+		r.sealed[session] = true
+		if state.Status != refreshtoken.Ended || ended.SessionID != session {
+			s.t.Errorf("session %s lives on after its logout", session)
+		}
+	}
+	*state = state.Apply(event)
+}
+
+// answered holds an answer to the log.
+func (s *simulation) answered(o *order, receipt any, err error) {
+	s.t.Helper()
+	s.check()
+	id, r := o.id.String(), s.record
+	var invalid *commands.InvalidError
+	switch code := commands.CodeOf(err); {
+	case err == nil:
+		if o.known.receipt == nil {
+			o.known.receipt = receipt
+		}
+		if receipt != o.known.receipt {
+			s.t.Errorf("%s %s: first receipt %+v, then %+v", o.what, id, o.known.receipt, receipt)
+		}
+		s.checkReceipt(o, receipt)
+	case code == commands.CodeUnavailable:
+		// "Nothing was done" by this delivery; another one of the same command may have.
+		if o.known.deliveries == 1 && r.of[id] > 0 {
+			s.t.Errorf("%s %s: nothing was done, and left %d events: %v", o.what, id, r.of[id], err)
+		}
+	case code == commands.CodeOutcomeUnknown:
+	case code == commands.CodeConflict && o.what == "register":
+	case errors.As(err, &invalid) && invalid.Field == "command_id" && s.registeredInBetween(o):
+	default:
+		s.t.Errorf("%s %s: %v; its record: %T %+v", o.what, id, err, r.terminal[id], r.terminal[id])
+	}
+}
+
+// registeredInBetween: a token that was registered while its logout was being refused as unknown was
+// known before the refusal was stored. The repeat of that logout cannot tell it from another token.
+func (s *simulation) registeredInBetween(o *order) bool {
+	failed, is := s.record.terminal[o.id.String()].(refreshtoken.LogoutFailed)
+	p, err := s.ring.Recognise(o.token)
+	return is && o.what == "logout" && failed.Reason == refreshtoken.TokenNotFound && err == nil && p.Kind == refreshtoken.Registered
+}
+
+// checkReceipt sees that what a receipt tells is stored.
+func (s *simulation) checkReceipt(o *order, receipt any) {
+	s.t.Helper()
+	r, id := s.record, o.id.String()
+	switch receipt := receipt.(type) {
+	case commands.LogoutReceipt:
+		last, is := r.terminal[id], r.place[receipt.Position] == id
+		if succeeded, ok := last.(refreshtoken.LogoutSucceeded); ok {
+			is = is && r.sealed[succeeded.SessionID]
+		}
+		if last == nil || !is {
+			s.t.Errorf("logout %s: a receipt for position %s without its record", id, receipt.Position)
+		}
+	case commands.RegisterReceipt:
+		p, err := s.ring.Recognise(o.token)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if r.pointers[p.Fingerprints[0].Stream()] != receipt.SessionID || r.issued[receipt.SessionID] != receipt.Position ||
+			r.families[receipt.SessionID].UserID != user(o.user) {
+			s.t.Errorf("register %s: a receipt for what is not stored: %+v", id, receipt)
+		}
+	default:
+		if r.terminal[id] == nil {
+			s.t.Errorf("issue %s: a receipt without its record", id)
+		}
+	}
+}
+
+// final holds the end to the promise of completeness.
+func (s *simulation) final() {
+	s.t.Helper()
+	logouts, ended := 0, 0
+	for _, o := range s.orders {
+		last := s.record.terminal[o.id.String()]
+		switch {
+		case o.what == "logout" && last == nil, o.what == "issue" && last == nil:
+			s.t.Errorf("%s %s never ended", o.what, o.id)
+		case o.what == "logout":
+			logouts++
+			if _, is := last.(refreshtoken.LogoutSucceeded); is {
+				ended++
+			}
+		}
+	}
+	s.t.Logf("%d calls, %s events, %d logouts of which %d ended a session", s.calls, s.record.at, logouts, ended)
+	if logouts == 0 || ended == 0 {
+		s.t.Error("the simulation did nothing")
+	}
+}
