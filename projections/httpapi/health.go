@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+type check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+}
+
+type readiness struct {
+	Status   string  `json:"status"` // ready or not_ready
+	Checks   []check `json:"checks"`
+	Head     string  `json:"head"`     // of the store, as last seen
+	Position string  `json:"position"` // of the read model
+	Lag      uint64  `json:"lag"`      // events
+	LagMS    int64   `json:"lag_ms"`
+}
+
+func (h *Handler) healthz(w http.ResponseWriter, r *http.Request) error {
+	if err := parse(r, nil).err(); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", map[string]string{"status": "alive"})
+	return nil
+}
+
+// readyz answers 503 with the same body when a check fails (H12).
+func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) error {
+	if err := parse(r, nil).err(); err != nil {
+		return err
+	}
+	var head string
+	probes := append([]Check{
+		{Name: "event_store", Probe: func(ctx context.Context) (string, error) {
+			at, err := h.config.Events.Head(ctx)
+			head = at.String()
+			return "head " + head, err //nolint:wrapcheck // shown as it is
+		}},
+		{Name: "projection", Probe: h.probeProjection},
+	}, h.config.Checks...)
+	body := readiness{Status: "ready", Checks: probeAll(r.Context(), probes, h.config.ProbeTimeout)}
+	status := http.StatusOK
+	if slices.ContainsFunc(body.Checks, func(c check) bool { return !c.OK }) {
+		status, body.Status = http.StatusServiceUnavailable, "not_ready"
+	}
+	s := h.config.Progress.Status()
+	body.Head, body.Position, body.Lag, body.LagMS = s.Head.String(), s.Position.String(), s.Lag, s.LagTime.Milliseconds()
+	if body.Checks[0].OK {
+		body.Head = head
+	}
+	writeJSON(w, status, "application/json", body)
+	return nil
+}
+
+func (h *Handler) probeProjection(context.Context) (string, error) {
+	s := h.config.Progress.Status()
+	detail := fmt.Sprintf("%s@%d at %s of %s, %d events and %s behind", s.Projection.Name, s.Projection.Version,
+		s.Position, s.Head, s.Lag, s.LagTime.Round(time.Millisecond))
+	switch {
+	case s.Err != nil && (!s.Healthy || !s.Running):
+		return "", fmt.Errorf("%s: %w", detail, s.Err)
+	case !s.Running:
+		return "", fmt.Errorf("%s: not running yet", detail)
+	case !s.Healthy:
+		return "", fmt.Errorf("%s, last moved %s", detail, s.LastMoved.UTC().Format(time.RFC3339))
+	case s.Err != nil:
+		detail += ", in trouble: " + s.Err.Error()
+	}
+	return detail, nil
+}
+
+// probeAll runs the probes side by side, so that together they take no longer than the slowest.
+func probeAll(ctx context.Context, probes []Check, timeout time.Duration) []check {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	checks := make([]check, len(probes))
+	var group sync.WaitGroup
+	for i, probe := range probes {
+		group.Go(func() {
+			detail, err := probe.Probe(ctx)
+			checks[i] = check{Name: probe.Name, OK: err == nil, Detail: detail}
+			if err != nil {
+				checks[i].Detail = err.Error()
+			}
+		})
+	}
+	group.Wait()
+	return checks
+}
