@@ -229,3 +229,45 @@ func TestWhatCannotBeAServiceIsRefused(t *testing.T) {
 		t.Error("made a service of nothing")
 	}
 }
+
+// The statistics count what micro cannot.
+func TestTheStatisticsCountEveryCommand(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	verb := natsapi.VerbLogoutUser
+	for range 3 {
+		d.mustAsk(verb, logoutOf("alice", "unknown to everybody"))
+	}
+	for range 2 {
+		d.ask(verb, "malformed")
+	}
+	s := d.stats()[verb]
+	if s.Accepted != 5 || s.Answered != 3 || s.Failed != 2 || s.AverageUS <= 0 || s.QueueLimit != 1000 {
+		t.Errorf("%+v", s)
+	}
+	if s := d.stats()[natsapi.VerbIssueRefreshToken]; s.Accepted != 0 || s.Answered != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func (d *desk) stats() map[string]natsapi.Stats {
+	d.t.Helper()
+	m, err := d.client.Request("$SRV.STATS.logoutd", nil, 10*time.Second)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var all struct {
+		Endpoints []struct {
+			Name string        `json:"name"`
+			Data natsapi.Stats `json:"data"`
+		} `json:"endpoints"`
+	}
+	if err := json.Unmarshal(m.Data, &all); err != nil {
+		d.t.Fatal(err)
+	}
+	out := map[string]natsapi.Stats{}
+	for _, e := range all.Endpoints {
+		out[e.Name] = e.Data
+	}
+	return out
+}

@@ -39,6 +39,7 @@ type desk struct {
 	client  *nats.Conn
 	service *natsapi.Service
 	stop    func() error // ends Run and gives its error; idempotent
+	runErr  func() error // waits for the end of Run and gives its error
 }
 
 // buffer is what the service logs to.
@@ -111,11 +112,13 @@ func (d *desk) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- d.service.Run(ctx, func() { close(ready) }) }() // stop waits for it
-	d.stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	d.runErr = sync.OnceValue(func() error { return <-ended })
+	d.stop = func() error { cancel(); return d.runErr() }
 	d.t.Cleanup(func() { _ = d.stop() })
 	select {
 	case <-ready:
 	case err := <-ended:
+		ended <- err
 		d.t.Fatal(err)
 	}
 }
