@@ -29,6 +29,7 @@ var layers = map[string][]string{
 	"projections/activetokens":                  {"aggregates/...", "eventstore", "eventstore/codec", "projections"},
 	"projections/activetokens/activetokenstest": {"aggregates/...", "eventstore", "eventstore/codec", "projections", "projections/activetokens", "projections/internal/memstoretest"},
 	"projections/activetokens/sqlite":           {"aggregates/...", "eventstore", "projections", "projections/activetokens"},
+	"projections/httpapi":                       {"aggregates/...", "eventstore", "eventstore/codec", "projections", "projections/activetokens"},
 	"projections/internal/memstoretest":         {"aggregates/...", "eventstore", "eventstore/codec"},
 
 	"cmd/logoutd":                  everything,
