@@ -13,7 +13,7 @@ import (
 
 // MaxExamined is the number of rows that one List looks at (A9): it bounds what a query for a few
 // active sessions among very many revoked ones costs.
-const MaxExamined = 10_000
+const MaxExamined = 5_000
 
 // ErrNotFound: no such session has been applied yet.
 var ErrNotFound = errors.New("session not found")

@@ -24,27 +24,49 @@ func rebuildClauses() []Clause {
 func checkRebuild(tb testing.TB, fresh func(testing.TB) Open) {
 	rapid.Check(tb, func(t *rapid.T) {
 		open := fresh(tb)
-		live := newSubject(tb, func(testing.TB) Open { return open })
-		for range rapid.IntRange(1, 8).Draw(t, "batches") {
+		live := newHistory(tb)
+		live.model = takeOver(t, open(tb))
+		defer func() { shut(t, live.model) }()
+		for range rapid.IntRange(1, 6).Draw(t, "batches") {
 			for range rapid.IntRange(0, 12).Draw(t, "commands") {
 				command(t, live)
 			}
 			feed(t, live)
 			if rapid.Bool().Draw(t, "restart") {
-				live.model = acquired(tb, open)
+				shut(t, live.model)
+				live.model = takeOver(t, open(tb))
 			}
 		}
-		rebuilt := newSubject(tb, fresh)
-		if err := rebuilt.apply(live.store.Events()); err != nil {
+		rebuilt := takeOver(t, fresh(tb)(tb))
+		defer func() { shut(t, rebuilt) }()
+		if err := rebuilt.Apply(context.Background(), 0, live.store.Events()); err != nil {
 			t.Fatalf("rebuild: %v", err)
 		}
-		if a, b := dump(tb, live.model), dump(tb, rebuilt.model); a != b {
+		if a, b := dump(tb, live.model), dump(tb, rebuilt); a != b {
 			t.Fatalf("live:\n%s\nrebuilt:\n%s", a, b)
 		}
 		for _, f := range live.Families {
 			agree(t, live.model, f)
 		}
 	})
+}
+
+// failer is a test or one round of rapid.
+type failer interface {
+	Fatalf(format string, args ...any)
+}
+
+func takeOver(t failer, model activetokens.ReadModel) activetokens.ReadModel {
+	if _, err := model.Acquire(context.Background()); err != nil {
+		t.Fatalf("acquire: %v", err)
+	}
+	return model
+}
+
+func shut(t failer, model activetokens.ReadModel) {
+	if err := model.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
 }
 
 // command lets one random thing happen.

@@ -56,23 +56,24 @@ type subject struct {
 
 func newSubject(tb testing.TB, fresh func(testing.TB) Open) *subject {
 	tb.Helper()
+	s := newHistory(tb)
+	s.model = acquired(tb, fresh(tb))
+	return s
+}
+
+// newHistory is a subject that has no read model yet.
+func newHistory(tb testing.TB) *subject {
+	tb.Helper()
 	store := memstoretest.New()
-	return &subject{TB: tb, model: acquired(tb, fresh(tb)), store: store, History: memstoretest.NewHistory(tb, store)}
+	return &subject{TB: tb, store: store, History: memstoretest.NewHistory(tb, store)}
 }
 
 // acquired opens a read model, takes it over and closes it at the end of the test.
 func acquired(tb testing.TB, open Open) activetokens.ReadModel {
 	tb.Helper()
 	model := open(tb)
-	tb.Cleanup(func() {
-		if err := model.Close(); err != nil {
-			tb.Errorf("close: %v", err)
-		}
-	})
-	if _, err := model.Acquire(context.Background()); err != nil {
-		tb.Fatalf("acquire: %v", err)
-	}
-	return model
+	tb.Cleanup(func() { shut(tb, model) })
+	return takeOver(tb, model)
 }
 
 // pending are the events not applied yet.

@@ -51,41 +51,67 @@ CREATE TABLE checkpoint (
 INSERT INTO checkpoint VALUES (1, 0, 0, '', 0, zeroblob(16));
 `
 
-// prepare makes an empty file a read model, or checks that it is this one (S3).
-func (s *Store) prepare(ctx context.Context) error {
+// check looks at a file before anything else touches it: even switching on the WAL would
+// change a file that is not ours (S3). It answers whether the file is still empty.
+func (s *Store) check(ctx context.Context) (empty bool, err error) {
+	db, err := connect(s.path, 1, "deferred", "query_only(1)")
+	if err != nil {
+		return false, s.mapError(err)
+	}
+	id, version, tables, err := identify(ctx, db)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return false, s.mapError(err)
+	}
+	switch {
+	case id == 0 && version == 0 && tables == 0:
+		return true, nil
+	case id != applicationID:
+		return false, fmt.Errorf("%s is not a read model of logoutd: choose another file", s.path)
+	case version > activetokens.Version:
+		return false, fmt.Errorf("%w: %s has version %d, newer than %d of this logoutd: use the newer logoutd, or delete the file to rebuild it",
+			projections.ErrVersion, s.path, version, activetokens.Version)
+	case version < activetokens.Version:
+		return false, fmt.Errorf("%w: %s has version %d, this logoutd needs %d: delete the file to rebuild it",
+			projections.ErrVersion, s.path, version, activetokens.Version)
+	}
+	return false, nil
+}
+
+// create makes an empty file a read model, unless another process has just done so.
+func (s *Store) create(ctx context.Context) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return s.mapError(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing, before it the error is known
-	id, version, tables, err := identify(ctx, tx)
-	if err != nil {
+	id, _, _, err := identify(ctx, tx)
+	if err != nil || id == applicationID {
 		return s.mapError(err)
 	}
-	switch {
-	case id == 0 && version == 0 && tables == 0:
-		create := schema + fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;",
-			applicationID, activetokens.Version)
-		if _, err := tx.ExecContext(ctx, create); err != nil {
-			return s.mapError(err)
-		}
-	case id != applicationID:
-		return fmt.Errorf("%s is not a read model of logoutd: choose another file", s.path)
-	case version > activetokens.Version:
-		return fmt.Errorf("%w: %s has version %d, newer than %d of this logoutd: use the newer logoutd, or delete the file to rebuild it",
-			projections.ErrVersion, s.path, version, activetokens.Version)
-	case version < activetokens.Version:
-		return fmt.Errorf("%w: %s has version %d, this logoutd needs %d: delete the file to rebuild it",
-			projections.ErrVersion, s.path, version, activetokens.Version)
+	mark := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, activetokens.Version)
+	if _, err := tx.ExecContext(ctx, schema+mark); err != nil {
+		return s.mapError(err)
 	}
 	return s.mapError(tx.Commit())
 }
 
-func identify(ctx context.Context, tx *sql.Tx) (id, version, tables int, err error) {
-	err = errors.Join(
-		tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id),
-		tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version),
-		tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables),
-	)
-	return id, version, tables, err
+// queryer is a *sql.DB or a *sql.Tx.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func identify(ctx context.Context, q queryer) (id, version, tables int, err error) {
+	for _, each := range [...]struct {
+		query string
+		into  *int
+	}{
+		{"PRAGMA application_id", &id},
+		{"PRAGMA user_version", &version},
+		{"SELECT count(*) FROM sqlite_schema", &tables},
+	} {
+		if err := q.QueryRowContext(ctx, each.query).Scan(each.into); err != nil {
+			return 0, 0, 0, err //nolint:wrapcheck // mapError does
+		}
+	}
+	return id, version, tables, nil
 }

@@ -73,7 +73,10 @@ func (s *Store) open(ctx context.Context, c Config) error {
 	// A WAL of 64 MiB before it is copied back: a page changed by many batches is copied once.
 	const checkpointPages = 16384
 	const walBytes = checkpointPages * 4096
-	var err error
+	empty, err := s.check(ctx)
+	if err != nil {
+		return err
+	}
 	if s.writer, err = connect(s.path, 1, "immediate",
 		"journal_mode(wal)", "synchronous(normal)",
 		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages),
@@ -84,8 +87,10 @@ func (s *Store) open(ctx context.Context, c Config) error {
 	if s.readers, err = connect(s.path, c.Readers, "deferred", "query_only(1)", cacheSize(c.CacheBytes/8)); err != nil {
 		return s.mapError(err)
 	}
-	if err := s.prepare(ctx); err != nil {
-		return err
+	if empty {
+		if err := s.create(ctx); err != nil {
+			return err
+		}
 	}
 	return s.mapError(s.write.prepare(ctx, s.writer))
 }

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"flag"
 	"path/filepath"
 	"testing"
 
@@ -12,7 +13,14 @@ import (
 	"github.com/logoutd/logoutd/projections/activetokens/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain asks for fewer random histories than usual, for each opens several files; the flag
+// -rapid.checks asks for more.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "25"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // fresh gives an opener of a file of its own.
 func fresh(tb testing.TB) activetokenstest.Open {
