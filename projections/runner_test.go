@@ -193,6 +193,9 @@ func TestRefusesReadModelOfAnotherStore(t *testing.T) {
 			if !errors.Is(err, projections.ErrForeign) || !strings.Contains(err.Error(), "delete /data/test.db to rebuild it") {
 				t.Errorf("run: %v", err)
 			}
+			if name == "ahead of the store" && !strings.Contains(err.Error(), "it is at position 6, the store ends at 5") {
+				t.Errorf("run: %v", err)
+			}
 			if len(r.model.batches) > 0 {
 				t.Error("applied to a read model of another store")
 			}
@@ -231,7 +234,8 @@ func TestRefusesEventsOutOfOrder(t *testing.T) {
 		r := newRig(t, projections.Config{})
 		r.others(5)
 		r.store.Tamper(func(e *eventstore.Recorded) bool { e.Position = min(e.Position, 3); return true })
-		if err := r.runner.Run(context.Background()); !errors.Is(err, projections.ErrGap) {
+		err := r.runner.Run(context.Background())
+		if !errors.Is(err, projections.ErrGap) || !strings.Contains(err.Error(), "came after position 3") {
 			t.Errorf("run: %v", err)
 		}
 	})
@@ -263,6 +267,36 @@ func TestRetriesTheDatabase(t *testing.T) {
 		}
 		if !strings.Contains(r.log.String(), "disk full") {
 			t.Errorf("log says nothing of the trouble: %s", r.log.String())
+		}
+		r.stop()
+	})
+}
+
+func TestStopsInTheMiddleOfTrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, projections.Config{})
+		r.model.fail = func(int) error { return errors.New("disk full") }
+		r.others(5)
+		r.start()
+		time.Sleep(time.Minute)
+		r.stop()
+		if err := r.runner.Run(context.Background()); err == nil {
+			t.Error("ran twice")
+		}
+	})
+}
+
+func TestNoticesASilentSubscription(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, projections.Config{MaxLag: 4})
+		r.store.Tamper(func(*eventstore.Recorded) bool { return false })
+		r.start()
+		r.others(5)
+		time.Sleep(32 * time.Second)
+		if s := r.runner.Status(); s.Head != 5 || s.Lag != 5 || s.LagTime < 30*time.Second || s.Healthy {
+			t.Errorf("status %+v", s)
 		}
 		r.stop()
 	})

@@ -47,7 +47,7 @@ func TestWaitIsReleasedExactlyWhenReached(t *testing.T) {
 func TestWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, projections.Config{})
+		r := newRig(t, projections.Config{Linger: 10 * time.Second})
 		r.start()
 		why := errors.New("patience is over")
 		ctx, cancel := context.WithTimeoutCause(context.Background(), 5*time.Second, why)
@@ -59,7 +59,11 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		if took := time.Since(began); took != 5*time.Second {
 			t.Errorf("waited %s", took)
 		}
-		r.others(7) // nobody is left to be released
+		r.others(7)
+		synctest.Wait()
+		if s := r.runner.Status(); s.Position != 0 {
+			t.Errorf("hurried for somebody who has left: %+v", s)
+		}
 		r.waitFor(7)
 		r.stop()
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,31 @@ func TestStopWaitsForAnswersUnderWay(t *testing.T) {
 			if err := <-answered; (err == nil) != finishes {
 				t.Errorf("with a grace of %s an answer that takes 5 s: %v", grace, err)
 			}
+		}
+	})
+}
+
+// Whoever stops the server closes what handlers read from next.
+func TestStopOutlastsEveryHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ended atomic.Bool
+		client, stop := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			time.Sleep(5 * time.Second)
+			ended.Store(true)
+		}), time.Second)
+		broken := make(chan error, 1)
+		go func() {
+			_, err := client.Get("http://logoutd/") //nolint:bodyclose // there is none
+			broken <- err
+		}()
+		synctest.Wait()
+		stop()
+		if !ended.Load() {
+			t.Error("stopped while a handler was running")
+		}
+		if err := <-broken; err == nil {
+			t.Error("an answer after the grace")
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/projections/internal/memstoretest"
 )
 
@@ -218,6 +219,23 @@ func TestTimelineMergesRefusals(t *testing.T) {
 		if got := strings.Join(all, ", "); got != want {
 			t.Errorf("GET %s:\n%s, want\n%s", path, got, want)
 		}
+	}
+}
+
+// What the read model has not applied yet is not in its timeline either.
+func TestTimelineIsOfOneMoment(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.store.Tamper(func(e *eventstore.Recorded) bool { return e.Position <= 2 })
+	f := r.Issue("ada", "")
+	r.Rotate(f)
+	if err := r.runner.WaitFor(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	r.LogOut(f, "ada")
+	page := decode(t, r.get("/v1/tokens/"+f.ID().String()+"/timeline").Body)
+	if events, _ := page["events"].([]any); len(events) != 2 || page.text("position") != "2" {
+		t.Errorf("timeline at 2: %v", page)
 	}
 }
 

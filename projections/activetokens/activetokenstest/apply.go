@@ -10,6 +10,7 @@ import (
 	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/eventstore/codec"
 	"github.com/logoutd/logoutd/projections"
+	"github.com/logoutd/logoutd/projections/internal/memstoretest"
 )
 
 func applyClauses() []Clause {
@@ -19,6 +20,7 @@ func applyClauses() []Clause {
 		{"A3", "a refusal begins at revision 0", checkRefusalGap},
 		{"A3", "a refusal may be cut into two batches", checkRefusalCut},
 		{"A5", "an event that nobody knows stops it", checkUnknown},
+		{"A5", "an event of another session stops it", checkStranger},
 		{"P1", "no events change nothing", checkNothing},
 		{"P2", "a wrong position is refused", checkMoved},
 		{"P3", "who was followed by another is fenced", checkFenced},
@@ -109,6 +111,25 @@ func checkUnknown(tb testing.TB, fresh func(testing.TB) Open) {
 		if err := s.refuses([]eventstore.Recorded{event}); !errors.As(err, &undecodable) || undecodable.Stream != event.Stream ||
 			undecodable.Revision != event.Revision {
 			s.Errorf("unknown %s: %v", name, err)
+		}
+	}
+}
+
+// checkStranger puts the events of one session into the stream of another.
+func checkStranger(tb testing.TB, fresh func(testing.TB) Open) {
+	s := newSubject(tb, fresh)
+	f := s.Issue("ada", "")
+	s.sync()
+	g := s.Issue("bob", "")
+	s.Rotate(g)
+	s.LogOut(g, "bob")
+	issued, rotated, revoked := s.pending()[0], s.pending()[1], s.pending()[3]
+	issued.Stream = memstoretest.SessionID(9).Stream()
+	rotated.Stream, revoked.Stream, revoked.Revision = f.ID().Stream(), f.ID().Stream(), 1
+	for _, e := range []eventstore.Recorded{issued, rotated, revoked} {
+		var undecodable *codec.DecodeError
+		if err := s.refuses([]eventstore.Recorded{e}); !errors.As(err, &undecodable) {
+			s.Errorf("%s of another session: %v", e.Type, err)
 		}
 	}
 }
