@@ -105,6 +105,27 @@ func TestACommandIDIsForOneCommand(t *testing.T) {
 	}
 }
 
+// The token of the first logout, presented again under its id, is no leave for somebody else.
+func TestACommandIDIsForOneUser(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ended := h.mustIssue("alice")
+	h.mustLogOut(logout("alice", ended.RefreshToken))
+	for name, token := range map[string]credential.Secret{
+		"live": h.mustIssue("alice").RefreshToken, "another's": h.mustIssue("carol").RefreshToken,
+		"ended": ended.RefreshToken, "unknown": credential.NewSecret("unknown"),
+	} {
+		c := logout("alice", token)
+		h.mustLogOut(c)
+		before := h.head()
+		c.UserID = user("bob")
+		_, err := h.LogoutUser(t.Context(), c)
+		if h.wantReused(err, before); t.Failed() {
+			t.Fatalf("the token is %s", name)
+		}
+	}
+}
+
 func TestACommandIDOfAnotherKindOfCommandIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, first := range firstUses[1:] {

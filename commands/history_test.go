@@ -92,3 +92,26 @@ func TestAHistoryThatCannotBeReadEndsInAnError(t *testing.T) {
 		})
 	}
 }
+
+// One read loads a family, because every append to it carries its state.
+func TestEveryAppendToAFamilyCarriesItsState(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	native := h.mustIssue("alice")
+	registered := h.mustRegister(h.register("alice", foreignToken))
+	want := func(sessions ...refreshtoken.SessionID) {
+		t.Helper()
+		for _, session := range sessions {
+			loaded, err := h.store.Load(t.Context(), session.Stream())
+			state, usable := codec.DecodeSnapshot(loaded.Snapshot)
+			folded, revision := h.family(session)
+			if err != nil || !usable || state != folded || loaded.Revision != revision || len(loaded.Events) != 0 {
+				t.Errorf("loaded %+v, the events say %+v: %v", state, folded, err)
+			}
+		}
+	}
+	want(native.SessionID, registered.SessionID)
+	h.mustLogOut(logout("alice", native.RefreshToken))
+	h.mustLogOut(logout("alice", credential.NewSecret(foreignToken)))
+	want(native.SessionID, registered.SessionID)
+}

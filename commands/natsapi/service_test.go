@@ -212,6 +212,9 @@ func TestACommandWithoutAReplySubjectIsCarriedOut(t *testing.T) {
 	if got := d.metadata(a.CommandID); len(got) != 3 {
 		t.Errorf("%d events", len(got))
 	}
+	if log := d.log.String(); log != "" {
+		t.Errorf("logged %s", log)
+	}
 }
 
 func TestAPanicFailsItsCommandAndNoOther(t *testing.T) {
@@ -279,8 +282,13 @@ func TestAReplyIsHeldBackUntilItsFloor(t *testing.T) {
 		runtime.Gosched()
 	}
 	d.must(d.stop())
-	d.must(d.client.Flush())
-	if a := read(t, <-replies); a.status != "" {
-		t.Errorf("%+v", a)
+	d.must(d.client.Flush()) // what was sent before is here after it
+	select {
+	case m := <-replies:
+		if a := read(t, m); a.status != "" {
+			t.Errorf("%+v", a)
+		}
+	default:
+		t.Error("Run has returned before the reply")
 	}
 }
