@@ -29,9 +29,6 @@ func (l *lines) start() {
 		return
 	}
 	l.started = true
-	// A stream may last for ever: the server's limits for a whole answer do not hold. A writer
-	// that knows no deadlines, as in a test, has none to lift.
-	_ = l.control.SetReadDeadline(time.Time{}) //nolint:errcheck // see above
 	l.w.Header().Set("Content-Type", "application/x-ndjson")
 	l.w.Header().Set("X-Accel-Buffering", "no") // a proxy that keeps lines back makes them late
 	l.w.WriteHeader(http.StatusOK)
@@ -54,11 +51,13 @@ func (l *lines) keepAlive() error {
 // flush sends what there is, the header at least.
 func (l *lines) flush() error {
 	l.start()
-	_ = l.control.SetWriteDeadline(time.Now().Add(l.timeout)) //nolint:errcheck // as in start
+	// A stream may last for ever: instead of the server's limit for a whole answer there is one
+	// for each piece. A writer that knows no deadlines, as in a test, needs none.
+	_ = l.control.SetWriteDeadline(time.Now().Add(l.timeout)) //nolint:errcheck // see above
 	_, err := l.w.Write(l.buffer)
 	l.buffer = l.buffer[:0]
 	if err != nil {
 		return err //nolint:wrapcheck // the client has left; nobody reads this
 	}
-	return l.control.Flush() //nolint:wrapcheck // as above
+	return l.control.Flush() //nolint:wrapcheck // as before
 }

@@ -52,7 +52,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 		BaseContext:       func(net.Listener) context.Context { return base },
 		MaxHeaderBytes:    16 << 10,
 		ReadHeaderTimeout: 5 * time.Second,
-		// Longer than the longest wait for a position; streams lift both and set their own.
+		// Longer than the longest wait for a position. A stream sets limits of its own to write.
 		ReadTimeout:  90 * time.Second,
 		WriteTimeout: 90 * time.Second,
 		IdleTimeout:  2 * time.Minute,
