@@ -114,6 +114,9 @@ func (p *Processor) checkRepeat(
 		user, of = event.UserID, event.SessionID
 	case refreshtoken.LogoutFailed:
 		user, of = event.UserID, event.SessionID
+	case refreshtoken.Issued, refreshtoken.Rotated, refreshtoken.Revoked, refreshtoken.LogoutAttempted,
+		refreshtoken.FingerprintRegistered:
+		// The record of another command: user stays zero.
 	}
 	switch {
 	case user != c.UserID:

@@ -249,7 +249,7 @@ func typesOf(events []event) string {
 
 // cli runs logoutd as its user would and answers exit code and output.
 func cli(args ...string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
+	var out, errs syncBuffer // a program that it starts writes there, too
 	code = run(context.Background(), args, noEnvironment, &out, &errs)
 	return code, out.String(), errs.String()
 }

@@ -145,7 +145,6 @@ func (b *bench) issue(ctx context.Context, count int, token func(user, token str
 	first := b.users
 	b.users += count
 	var mu sync.Mutex
-	type reply struct{ user, token string }
 	l := load{
 		conns: b.conns, subject: natsapi.Subject(b.SubjectPrefix, natsapi.VerbIssueRefreshToken), inFlight: 1024,
 		next: func(i int) ([]byte, bool) {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,8 +55,8 @@ type runner struct {
 	active   atomic.Int64 // slots that still send
 	done     chan struct{}
 	failed   atomic.Pointer[error]
-	mu       sync.Mutex
-	all      []time.Duration
+	// latencies of each connection; read when done is closed, which orders it after the writes.
+	latencies []*[]time.Duration
 }
 
 // slot is one request that is always on the way.
@@ -83,10 +82,12 @@ func (l load) run(ctx context.Context) (*measured, error) {
 		return nil, err
 	}
 	elapsed := time.Since(r.started)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	slices.Sort(r.all)
-	return &measured{Count: len(r.all), Elapsed: elapsed, latencies: r.all}, nil
+	var all []time.Duration
+	for _, some := range r.latencies {
+		all = append(all, *some...)
+	}
+	slices.Sort(all)
+	return &measured{Count: len(all), Elapsed: elapsed, latencies: all}, nil
 }
 
 // start opens the slots of one connection. Its subscription has one goroutine, so the slots
@@ -98,7 +99,7 @@ func (r *runner) start(conn *nats.Conn, slots int) (stop func(), err error) {
 	inbox := conn.NewInbox()
 	open := make([]slot, slots)
 	latencies := make([]time.Duration, 0, 1<<16)
-	left := slots
+	r.latencies = append(r.latencies, &latencies)
 	sub, err := conn.Subscribe(inbox+".*", func(m *nats.Msg) {
 		i, err := strconv.Atoi(m.Subject[len(inbox)+1:])
 		if err != nil || i >= slots || open[i].sentAt.IsZero() {
@@ -113,11 +114,6 @@ func (r *runner) start(conn *nats.Conn, slots int) (stop func(), err error) {
 		}
 		if r.failed.Load() == nil && r.send(&open[i]) {
 			return
-		}
-		if left--; left == 0 {
-			r.mu.Lock()
-			r.all = append(r.all, latencies...)
-			r.mu.Unlock()
 		}
 		if r.active.Add(-1) == 0 {
 			close(r.done)
