@@ -29,7 +29,6 @@ type model struct {
 	after   func(attempt int) error // after it was changed
 	attempt int
 	epochs  int
-	applied chan struct{} // receives after each call, when made
 }
 
 func (m *model) Describe() projections.Description {
