@@ -202,13 +202,14 @@ func (h *house) rotate(session refreshtoken.SessionID) error {
 	if err != nil {
 		return err
 	}
-	metadata := codec.Metadata{CommandID: uuid.NewString(), OccurredAt: h.clock.Now(), Schema: 1, Producer: codec.Producer}
+	command := uuid.New()
+	metadata := codec.Metadata{CommandID: command.String(), OccurredAt: h.clock.Now(), Schema: 1, Producer: codec.Producer}
 	a := eventstore.Append{Stream: session.Stream(), Expected: revision}
-	for _, e := range events {
+	for i, e := range events {
 		s = s.Apply(e)
 		encoded := codec.Encode(e)
 		a.Events = append(a.Events, eventstore.Event{
-			ID: eventstore.EventID(uuid.New()), Type: encoded.Type, Data: encoded.Data, Metadata: codec.EncodeMetadata(metadata),
+			ID: commands.EventID(command, i), Type: encoded.Type, Data: encoded.Data, Metadata: codec.EncodeMetadata(metadata),
 		})
 	}
 	a.Snapshot = codec.EncodeSnapshot(s)

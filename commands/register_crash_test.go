@@ -114,6 +114,29 @@ func TestARegistrationKeepsTheSessionOfItsOwnFirstRun(t *testing.T) {
 	}
 }
 
+// Two runs of one command and a rival: the first run has found no pointer yet when the rival writes one,
+// and the second takes it over.
+func TestARegistrationKeepsWhatItsOtherRunTookOver(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	c := h.register("alice", foreignToken)
+	var second commands.RegisterReceipt
+	h.journal.onAppend = onNth(1, func() {
+		rival := &journal{Journal: h.store, plan: []fault{works, refuses}} // interrupted after its pointer
+		_, err := h.another(rival).RegisterRefreshToken(t.Context(), h.register("alice", foreignToken))
+		wantCode(t, err, commands.CodeOutcomeUnknown)
+		if second, err = h.another(h.store).RegisterRefreshToken(t.Context(), c); err != nil {
+			t.Error(err)
+		}
+	})
+	if first := h.mustRegister(c); first != second {
+		t.Errorf("%+v, the other run had %+v", first, second)
+	}
+	if got := types(h.events(0)); got != "TokenFingerprintRegistered RefreshTokenIssued" {
+		t.Error(got)
+	}
+}
+
 func TestALostAnswerOfEitherAppendOfARegistrationIsResolved(t *testing.T) {
 	t.Parallel()
 	for name, plan := range map[string][]fault{

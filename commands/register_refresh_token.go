@@ -172,7 +172,16 @@ func (p *Processor) pointTo(ctx context.Context, c *RegisterRefreshToken, finger
 		})
 		switch {
 		case errors.Is(err, eventstore.ErrIDReused):
-			return errCommandIDReused // this command id did something else before
+			// Another run of this command has taken over a pointer that was not there a moment
+			// ago; or this command id did something else before.
+			to, found, err = p.findPointer(ctx, fingerprints)
+			switch {
+			case err != nil && CodeOf(err) == CodeUnavailable: // something was done: see recall
+				return fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
+			case err == nil && !found:
+				return errCommandIDReused
+			}
+			return err
 		case err != nil:
 			return pointerError(err)
 		case result.Duplicate: // another run of this command was first, and chose the session

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/commands"
 	"github.com/logoutd/logoutd/commands/credential"
 	"github.com/logoutd/logoutd/eventstore"
@@ -22,28 +23,35 @@ import (
 // and again, and interleaves them call by call: refused, lost, doubled and late appends,
 // and crashes between any two calls. The invariants are checked after every step.
 //
-// LOGOUTD_SIMULATION_SEED repeats a run, LOGOUTD_SIMULATION_STEPS makes it longer.
+// LOGOUTD_SIMULATION_SEED repeats a run, LOGOUTD_SIMULATION_ROUNDS makes it longer.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	seeds := []uint64{1, 2, 3, rand.Uint64()}
 	if seed, err := strconv.ParseUint(os.Getenv("LOGOUTD_SIMULATION_SEED"), 10, 64); err == nil {
 		seeds = []uint64{seed}
 	}
-	steps, err := strconv.Atoi(os.Getenv("LOGOUTD_SIMULATION_STEPS"))
+	rounds, err := strconv.Atoi(os.Getenv("LOGOUTD_SIMULATION_ROUNDS"))
 	if err != nil {
-		steps = 600
+		rounds = 40
 	}
 	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			s := newSimulation(t, seed)
-			for range steps {
-				s.step()
+			for round := range rounds {
+				s.deal()
+				for range 80 {
+					s.step()
+				}
+				s.settle()
 				if t.Failed() {
-					t.Fatalf("after %d calls of seed %d", s.calls, seed)
+					t.Fatalf("in round %d of seed %d, after %d calls", round, seed, s.calls)
 				}
 			}
-			s.settle()
+			t.Logf("%d calls, %s events, %d logouts of which %d ended a session", s.calls, s.record.at, s.logouts, s.ended)
+			if s.ended == 0 || s.logouts == s.ended {
+				t.Error("the simulation did nothing")
+			}
 		})
 	}
 }
@@ -63,9 +71,11 @@ type simulation struct {
 	actors []*actor
 	late   []eventstore.Append // on their way, long after their callers have given up
 	orders []*order
-	calls  int
-	calm   bool // no faults any more
+	native refreshtoken.SessionID
+	faults int // how many of 24 calls go wrong
 	record *record
+
+	calls, logouts, ended int
 }
 
 // actor is a processor in a process of its own. It stops before every call to the store until the
@@ -102,25 +112,6 @@ type report struct {
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	t.Logf("LOGOUTD_SIMULATION_SEED=%d", seed)
 	s := &simulation{house: newHouse(t), dice: rand.New(rand.NewPCG(seed, seed)), record: newRecord()}
-	tokens := []credential.Secret{credential.NewSecret("unknown to everybody")}
-	for range 3 {
-		tokens = append(tokens, s.mustIssue("alice").RefreshToken)
-	}
-	for i := range 3 {
-		token := credential.NewSecret(fmt.Sprintf("registered token %d", i))
-		tokens = append(tokens, token)
-		for _, name := range []string{"alice", "alice", "bob"} {
-			s.add("register", name, token)
-		}
-	}
-	for range 6 {
-		s.add("issue", "alice", credential.Secret{})
-	}
-	for _, token := range tokens {
-		for _, name := range []string{"alice", "alice", "alice", "bob"} {
-			s.add("logout", name, token)
-		}
-	}
 	for range 4 {
 		a := &actor{s: s, resume: make(chan verdict), reports: make(chan report)}
 		a.patient, a.hasty = s.another(a), s.another(a)
@@ -129,6 +120,25 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 		s.actors = append(s.actors, a)
 	}
 	return s
+}
+
+// deal makes the tokens and commands of a round: few, so that they meet.
+func (s *simulation) deal() {
+	s.orders = nil
+	s.faults = []int{0, 2, 8}[s.dice.IntN(3)]
+	issued := s.mustIssue("alice")
+	s.native = issued.SessionID
+	registered := credential.NewSecret("a token registered at " + issued.Position.String())
+	for _, name := range []string{"alice", "alice", "bob"} {
+		s.add("register", name, registered)
+	}
+	s.add("issue", "alice", credential.Secret{})
+	s.add("logout", "alice", credential.NewSecret("unknown to everybody"))
+	for _, token := range []credential.Secret{issued.RefreshToken, registered} {
+		for _, name := range []string{"alice", "alice", "bob"} {
+			s.add("logout", name, token)
+		}
+	}
 }
 
 func (s *simulation) add(what, name string, token credential.Secret) {
@@ -148,6 +158,11 @@ func (s *simulation) step() {
 		s.check()
 		return
 	}
+	if s.dice.IntN(16) == 0 {
+		_ = s.rotate(s.native) // somebody else, as long as the session lives
+		s.check()
+		return
+	}
 	a := s.actors[s.dice.IntN(len(s.actors))]
 	if a.busy == nil {
 		a.deliver(s.orders[s.dice.IntN(len(s.orders))], s.dice.IntN(3) == 0)
@@ -159,8 +174,8 @@ func (s *simulation) step() {
 }
 
 func (s *simulation) fate() verdict {
-	if n := s.dice.IntN(24); !s.calm && n <= int(crash) {
-		return verdict(n)
+	if s.dice.IntN(24) < s.faults {
+		return verdict(1 + s.dice.IntN(int(crash)))
 	}
 	return goOn
 }
@@ -212,7 +227,7 @@ func (o *order) run(p *commands.Processor) (receipt any, err error) {
 // settle ends all faults, lets everything that is on its way arrive, and delivers every command once
 // more: each must end in one record now.
 func (s *simulation) settle() {
-	s.calm = true
+	s.faults = 0
 	for _, a := range s.actors {
 		for a.busy != nil {
 			a.resume <- goOn
