@@ -6,7 +6,8 @@
 //   - P1: a receipt is given only after the events are durable.
 //   - P2: a command leaves its events exactly once, for ever. Their ids are UUIDv5 of the command id and
 //     the index of the event, and the store keeps an id once; a repeated command gets the
-//     receipt of the first and adds nothing.
+//     receipt of the first and adds nothing. The first append of a command begins with index 0, so
+//     that an id that is used for a second command is seen, and refused (E7 of the store).
 //   - P3: three outcomes, not two: committed, not committed, and unknown. Unknown is resolved by
 //     reading back and repeating the same append, never by guessing.
 //   - P4: a conflict loads and decides again, a bounded number of times.
