@@ -90,7 +90,7 @@ func limitMemory(lookupEnv func(string) (string, bool), cacheMiB int) {
 		debug.SetGCPercent(300)
 	}
 	if _, set := lookupEnv("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(int64(448+cacheMiB) << 20)
+		debug.SetMemoryLimit(int64(352+cacheMiB) << 20)
 	}
 }
 
