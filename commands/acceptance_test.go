@@ -48,6 +48,9 @@ func TestNEW2EveryRefusalNamesItsReasonAndRevokesNothing(t *testing.T) {
 		}
 	}
 	for _, e := range h.events(before) {
+		if !strings.HasPrefix(e.Stream, commands.LogoutStreamPrefix) {
+			t.Errorf("a refusal grew %s", e.Stream)
+		}
 		switch event := h.decode(e).Event.(type) {
 		case refreshtoken.LogoutFailed:
 			reasons[event.Reason.String()]++
