@@ -38,13 +38,15 @@ type RegisterReceipt struct {
 var (
 	errTokenTaken   = &ConflictError{"token_registered", "the refresh token is registered for another session"}
 	errSessionTaken = &ConflictError{"session_exists", "the session exists and has another refresh token"}
+	errSessionEnded = &ConflictError{"session_ended", "the session of this refresh token has ended, and a revoked token never comes back"}
 )
 
 // RegisterRefreshToken writes the pointer from the token to its session first and the family after it:
 // after a crash between the two the token is simply not registered, and whoever registers
 // it next takes the pointer over. Only then is it acknowledged.
 //
-// Registering the same token for the same user again answers the session it has. The error is
+// Registering the same token for the same user again answers the session it has, as long as
+// that lives. The error is
 // an *InvalidError, a *ConflictError, or one of a store that is unavailable or whose outcome is unknown.
 func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshToken) (RegisterReceipt, error) {
 	now := p.Now()
@@ -65,7 +67,8 @@ func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshT
 		index = 1
 	}
 	issued, position, err := p.issue(ctx, &c.Envelope, registration(&c, to.session, fingerprints[0], now), index)
-	if errors.Is(err, eventstore.ErrConflict) {
+	known := errors.Is(err, eventstore.ErrConflict)
+	if known {
 		issued, position, err = p.firstOf(ctx, to.session)
 	}
 	if own && CodeOf(err) == CodeUnavailable { // "nothing was done" would be untrue
@@ -80,6 +83,10 @@ func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshT
 		return RegisterReceipt{}, errSessionTaken
 	case issued.UserID != c.UserID:
 		return RegisterReceipt{}, errTokenTaken
+	case known:
+		if err := p.checkLive(ctx, to.session); err != nil {
+			return RegisterReceipt{}, err
+		}
 	}
 	return RegisterReceipt{
 		CommandID: c.CommandID, Position: position, SessionID: issued.SessionID, ExpiresAt: issued.ExpiresAt,
@@ -91,6 +98,16 @@ func registration(c *RegisterRefreshToken, session refreshtoken.SessionID, f cre
 		SessionID: session, UserID: c.UserID, Kind: refreshtoken.Registered, Fingerprint: string(f),
 		Now: now, ExpiresAt: c.ExpiresAt, AbsoluteExpiresAt: c.ExpiresAt,
 	}
+}
+
+// checkLive refuses to register a token again whose session has ended: the revoked never come
+// back, and a receipt would say that it did.
+func (p *Processor) checkLive(ctx context.Context, session refreshtoken.SessionID) error {
+	state, _, err := p.family(ctx, session)
+	if err == nil && state.Status == refreshtoken.Ended {
+		return errSessionEnded
+	}
+	return err
 }
 
 // firstOf reads how a family began.
