@@ -8,8 +8,11 @@ import (
 )
 
 // headCache keeps the heads that were written or loaded lately, outside the Go heap. It saves Load
-// a search through memtables and tables; it decides nothing: the sequencer checks every
-// expectation against the store itself.
+// and the sequencer a search through memtables and tables.
+//
+// The sequencer may decide from it, because it is never behind what the sequencer has applied: the
+// sequencer is the only one who writes heads, it tells the cache of each one before it looks at
+// the next group, and a loader who has read an older head meanwhile keeps it to himself (loaded).
 type headCache struct {
 	heads *fastcache.Cache
 	seed  maphash.Seed

@@ -12,21 +12,23 @@ import (
 // head finds where a stream is, what the group being built adds included. Groups that
 // are applied but not yet durable count: the answer waits for them.
 func (q *sequencer) head(g *group, stream string) (head, eventstore.Expected, error) {
-	h, ok := g.heads[stream]
-	if !ok {
-		q.key = appendHeadKey(q.key[:0], stream)
-		v, closer, err := q.s.db.Get(q.key)
-		if errors.Is(err, pebble.ErrNotFound) {
-			return head{}, eventstore.NoStream, nil
-		}
-		if err == nil {
-			h, err = parseHead(stream, v)
-			err = errors.Join(err, closer.Close())
-			h.snapshot = nil // a part of what was just closed
-		}
-		if err != nil {
+	if h, ok := g.heads[stream]; ok {
+		return h, eventstore.AtRevision(h.revision), nil
+	}
+	q.key = appendHeadKey(q.key[:0], stream)
+	v := q.s.cache.get(q.key)
+	if v == nil {
+		var err error
+		if v, err = q.s.copyOf(q.key); err != nil {
 			return head{}, 0, readError(q.s.cfg.Dir, "head of stream "+stream, err)
 		}
+	}
+	if v == nil {
+		return head{}, eventstore.NoStream, nil
+	}
+	h, err := parseHead(stream, v)
+	if err != nil {
+		return head{}, 0, readError(q.s.cfg.Dir, "head of stream "+stream, err)
 	}
 	return h, eventstore.AtRevision(h.revision), nil
 }
