@@ -35,9 +35,9 @@ type Config struct {
 
 // Service is the request-reply face of logoutd.
 type Service struct {
-	c       Config
-	replies sync.WaitGroup // that the floor holds back
-	stats   map[string]*endpointStats
+	c     Config
+	pacer *pacer
+	stats map[string]*endpointStats
 }
 
 // endpointStats are what micro cannot count, since it measures the subscription callback only.
@@ -60,7 +60,7 @@ func New(c Config) (*Service, error) {
 	if c.DrainTimeout <= 0 {
 		c.DrainTimeout = 10 * time.Second
 	}
-	s := &Service{c: c, stats: map[string]*endpointStats{}}
+	s := &Service{c: c, pacer: newPacer(c.Queue.Limit()), stats: map[string]*endpointStats{}}
 	for _, v := range verbs() {
 		s.stats[v.name] = &endpointStats{}
 	}
@@ -96,6 +96,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	if err := s.c.Conn.FlushTimeout(5 * time.Second); err != nil {
 		return errors.Join(fmt.Errorf("nats service: %w", err), service.Stop())
 	}
+	go s.pacer.run() // finish waits for it
 	ready()
 	select {
 	case <-ctx.Done():
@@ -186,9 +187,8 @@ func (s *Service) answer(stats *endpointStats, arrived time.Time, reply string, 
 			s.logReplyError(s.c.Conn.PublishMsg(m))
 		}
 	}
-	if wait := s.c.ReplyFloor - time.Since(arrived); wait > 0 {
-		s.replies.Add(1) // drain waits for it, after it has waited for the job that runs here
-		time.AfterFunc(wait, func() { defer s.replies.Done(); send() })
+	if due := arrived.Add(s.c.ReplyFloor); time.Until(due) > 0 {
+		s.pacer.held <- heldReply{due, send}
 		return
 	}
 	send()
@@ -208,22 +208,18 @@ func (s *Service) drain(service micro.Service) error {
 
 // finish closes the queue and waits until the accepted commands have run and are answered.
 func (s *Service) finish() error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.c.DrainTimeout)
-	defer cancel()
-	late := errors.New("nats service: commands were still running when the time to drain was over")
-	if s.c.Queue.Close(ctx) != nil {
-		return late
-	}
 	done := make(chan struct{})
-	go func() { // ends with the last reply
-		s.replies.Wait()
+	go func() { // ends with the last command, which has a timeout of its own, and its reply
+		_ = s.c.Queue.Close(context.Background()) //nolint:errcheck // it only tells how the context ended
+		close(s.pacer.held)
+		<-s.pacer.done
 		close(done)
 	}()
 	select {
 	case <-done:
 		return nil
-	case <-ctx.Done():
-		return late
+	case <-time.After(s.c.DrainTimeout):
+		return errors.New("nats service: commands were still running when the time to drain was over")
 	}
 }
 
