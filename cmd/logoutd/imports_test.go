@@ -62,6 +62,7 @@ var sdks = map[string][]string{
 	"github.com/spf13/pflag":               {"cmd/..."},
 	"golang.org/x/crypto":                  {"commands/credential"},
 	"golang.org/x/sync":                    {"cmd/..."},
+	"golang.org/x/sys":                     {"commands/natsapi"}, // a clock finer than the runtime's
 	"modernc.org/sqlite":                   {"projections/activetokens/sqlite"},
 	"pgregory.net/rapid":                   {"eventstore/eventstoretest", "projections/activetokens/activetokenstest"},
 }
