@@ -87,7 +87,10 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 		return err
 	}
 	undo.add(func(context.Context) error { return model.Close() })
-	runner, err := projections.NewRunner(projections.Config{Source: store, Projection: model, Now: time.Now, Log: log})
+	runner, err := projections.NewRunner(projections.Config{
+		Source: store, Projection: model, Now: time.Now, Log: log,
+		BatchEvents: 16384, Buffer: 32768, // SQLite writes a page once for all of its rows in a transaction
+	})
 	if err != nil {
 		return err
 	}
