@@ -67,7 +67,7 @@ func (s *Serve) AddFlags(f Flags) {
 	f.StringVar(&s.NATSListen, "nats-listen", "127.0.0.1:4222", "where the embedded NATS server listens, loopback only")
 	f.StringVar(&s.HTTP, "http", "127.0.0.1:8080", "where the read side listens")
 	f.IntVar(&s.QueueLimit, "queue-limit", 16384, "how many commands may wait or run; more are answered 503")
-	f.DurationVar(&s.ReplyFloor, "reply-floor", 2*time.Millisecond, "shortest time in which a command is answered, so that time tells nothing")
+	f.DurationVar(&s.ReplyFloor, "reply-floor", time.Millisecond, "shortest time in which a command is answered, so that time tells nothing")
 	f.DurationVar(&s.TokenTTL, "token-ttl", 30*24*time.Hour, "life of an issued token whose command names none")
 	f.DurationVar(&s.FamilyTTL, "family-ttl", 90*24*time.Hour, "life of a session, whatever is rotated")
 	f.IntVar(&s.CacheMiB, "cache-mib", 256, "block cache of the embedded store, in MiB")
