@@ -96,6 +96,14 @@ func kind(k jsontext.Kind) string {
 	}
 }
 
+// read decodes a command, of which e is a part, and finds its id.
+func (e *envelope) read(h nats.Header, data []byte, whole any) (uuid.UUID, error) {
+	if err := unmarshal(data, whole); err != nil {
+		return uuid.Nil, err
+	}
+	return e.commandID(h)
+}
+
 // commandID finds the id of a command: its field, else the header Nats-Msg-Id, else a new one.
 // A header that is not a UUID is turned into one, always the same for the same text.
 func (e *envelope) commandID(h nats.Header) (uuid.UUID, error) {

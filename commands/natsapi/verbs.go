@@ -59,12 +59,10 @@ type logoutUser struct {
 	RefreshToken *string `json:"refresh_token"`
 }
 
-func decodeLogoutUser(seed maphash.Seed, p Processor, h nats.Header, data []byte) (id uuid.UUID, _ job, err error) {
+func decodeLogoutUser(seed maphash.Seed, p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
 	var w logoutUser
-	if err := unmarshal(data, &w); err != nil {
-		return id, job{}, err
-	}
-	if id, err = w.commandID(h); err != nil {
+	id, err := w.read(h, data, &w)
+	if err != nil {
 		return id, job{}, err
 	}
 	user, err := parseUser(w.UserID)
@@ -89,12 +87,10 @@ type issueRefreshToken struct {
 	TTLSeconds *uint32 `json:"ttl_seconds"`
 }
 
-func decodeIssueRefreshToken(seed maphash.Seed, p Processor, h nats.Header, data []byte) (id uuid.UUID, _ job, err error) {
+func decodeIssueRefreshToken(seed maphash.Seed, p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
 	var w issueRefreshToken
-	if err := unmarshal(data, &w); err != nil {
-		return id, job{}, err
-	}
-	if id, err = w.commandID(h); err != nil {
+	id, err := w.read(h, data, &w)
+	if err != nil {
 		return id, job{}, err
 	}
 	user, err := parseUser(w.UserID)
@@ -126,12 +122,10 @@ type registerRefreshToken struct {
 	SessionID    *string `json:"session_id"`
 }
 
-func decodeRegisterRefreshToken(seed maphash.Seed, p Processor, h nats.Header, data []byte) (id uuid.UUID, _ job, err error) {
+func decodeRegisterRefreshToken(seed maphash.Seed, p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
 	var w registerRefreshToken
-	if err := unmarshal(data, &w); err != nil {
-		return id, job{}, err
-	}
-	if id, err = w.commandID(h); err != nil {
+	id, err := w.read(h, data, &w)
+	if err != nil {
 		return id, job{}, err
 	}
 	c, err := w.command(id, h)
