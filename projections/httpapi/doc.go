@@ -22,7 +22,8 @@
 //   - H5, a timeline is a session's own events and those of the refused logouts that named
 //     it, in the global order, up to the position of the read model.
 //   - H6, events: from is exclusive. A stream that ends in * is a prefix; type may be repeated or
-//     hold a list with commas. The answer ends with the event that was the last when it began; with
+//     hold a list with commas. System streams, whose names begin with $, are shown to who asks for them
+//     by such a name or prefix. The answer ends with the event that was the last when it began; with
 //     follow it goes on until the client leaves or the server stops, and an empty line every
 //     Config.KeepAlive shows that the connection lives.
 //   - H7, an answer of events that ends normally is complete; one that cannot be is broken off, so

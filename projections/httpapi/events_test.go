@@ -49,6 +49,7 @@ func TestSelectsEvents(t *testing.T) {
 	r.LogOut(f, "bob")           // 4, 5
 	r.LogOut(f, "ada")           // 6, 7, 8
 	r.Other("user_id-ada")       // 9: not JSON
+	r.Other("$system")           // 10
 	stream := f.ID().Stream()
 	for query, want := range map[string]string{
 		"":                                       "1 2 3 4 5 6 7 8 9",
@@ -68,6 +69,9 @@ func TestSelectsEvents(t *testing.T) {
 		"?user_id=ad":                            "",
 		"?user_id=zo%C3%AB%20%22%3C%26%3E%22%5C": "2",
 		"?user_id=ada&type=RefreshTokenIssued":   "1",
+		"?stream=%24system":                      "10",
+		"?stream=%24*":                           "10",
+		"?from=9&type=SomethingElse":             "",
 		"?limit=2":                               "1 2",
 		"?limit=2&from=2&user_id=ada":            "3 6",
 		"?limit=2&stream=" + stream:              "1 3",

@@ -51,6 +51,7 @@ func parseSelection(p *params) selection {
 func (s *selection) wants(e *eventstore.Recorded) bool {
 	switch {
 	case e.Position <= s.from,
+		isSystem(e.Stream) && !isSystem(s.stream+s.prefix),
 		s.stream != "" && e.Stream != s.stream,
 		!strings.HasPrefix(e.Stream, s.prefix),
 		len(s.types) > 0 && !slices.Contains(s.types, e.Type):
@@ -58,6 +59,9 @@ func (s *selection) wants(e *eventstore.Recorded) bool {
 	}
 	return s.userID == "" || concerns(e, s.userID)
 }
+
+// isSystem knows the streams that a store or a server keeps for itself, as EventStoreDB names them (H6).
+func isSystem(stream string) bool { return strings.HasPrefix(stream, "$") }
 
 // concerns reports whether the user_id of an event's data is this one.
 func concerns(e *eventstore.Recorded, userID string) bool {
