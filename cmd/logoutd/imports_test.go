@@ -16,6 +16,7 @@ var layers = map[string][]string{
 	"aggregates/refreshtoken": nil,
 
 	"eventstore":                nil,
+	"eventstore/claims":         {"eventstore"},
 	"eventstore/codec":          {"aggregates/...", "eventstore"},
 	"eventstore/embedded":       {"eventstore"},
 	"eventstore/eventstoretest": {"eventstore"},
