@@ -196,7 +196,7 @@ func TestNEW8AStoreThatIsDownIsNoSuccess(t *testing.T) {
 	if after := h.events(before); len(after) != 0 {
 		t.Errorf("half a state: %s", types(after))
 	}
-	if err := h.store.Close(); err != nil {
+	if err := closeStore(h.store); err != nil {
 		t.Fatal(err)
 	}
 	_, err := h.LogoutUser(t.Context(), logout("alice", issued.RefreshToken))

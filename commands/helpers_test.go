@@ -3,6 +3,7 @@ package commands_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,8 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type house struct {
 	*commands.Processor
 	t       testing.TB
-	folder  string
-	store   *embedded.Store
+	reopen  func() eventstore.Store
+	store   eventstore.Store
 	journal *journal
 	ring    *credential.Ring
 	clock   *clock
@@ -54,21 +55,34 @@ func (c *clock) advance(d time.Duration) {
 func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{
-		t: t, folder: t.TempDir(), ring: credential.NewRing(),
+		t: t, reopen: embeddedStore(t), ring: credential.NewRing(),
 		clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)},
+	}
+	if strings.HasPrefix(t.Name(), overClaims) {
+		h.reopen = claimedStore(t)
 	}
 	h.open()
 	return h
 }
 
+// embeddedStore opens the default store, again and again.
+func embeddedStore(t testing.TB) func() eventstore.Store {
+	t.Helper()
+	folder := t.TempDir()
+	return func() eventstore.Store {
+		store, err := embedded.Open(embedded.Config{Dir: filepath.Join(folder, "events"), CacheBytes: 8 << 20, MinFreeBytes: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+}
+
 func (h *house) open() {
 	h.t.Helper()
-	store, err := embedded.Open(embedded.Config{Dir: filepath.Join(h.folder, "events"), CacheBytes: 8 << 20, MinFreeBytes: -1})
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	store := h.reopen()
 	h.t.Cleanup(func() {
-		if err := store.Close(); err != nil {
+		if err := closeStore(store); err != nil {
 			h.t.Error(err)
 		}
 	})
@@ -76,10 +90,12 @@ func (h *house) open() {
 	h.Processor = h.another(h.journal)
 }
 
+func closeStore(s eventstore.Store) error { return s.(io.Closer).Close() } //nolint:forcetypeassert // ours all are
+
 // restart closes the store and opens it again, as a new process would.
 func (h *house) restart() {
 	h.t.Helper()
-	if err := h.store.Close(); err != nil {
+	if err := closeStore(h.store); err != nil {
 		h.t.Fatal(err)
 	}
 	h.open()
