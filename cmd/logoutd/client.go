@@ -74,17 +74,27 @@ func getJSON(ctx context.Context, address, path string, query url.Values, into a
 	return json.NewDecoder(body).Decode(into)
 }
 
-// readToken takes a token from standard input: an argument would show in the list of processes.
-func readToken(stdin *os.File) (string, error) {
-	if info, err := stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		fmt.Fprint(os.Stderr, "refresh token: ") //nolint:errcheck // a prompt
+// readSecret takes a secret from the first line of a file, or of standard input where none is named: an
+// argument would show in the list of processes. what and flag are for people.
+func readSecret(what, file, flag string) (string, error) {
+	source := os.Stdin
+	if file != "" {
+		f, err := os.Open(file) //nolint:gosec // the caller names the file
+		if err != nil {
+			return "", err
+		}
+		defer f.Close() //nolint:errcheck // only read
+		source = f
 	}
-	line, err := bufio.NewReader(io.LimitReader(stdin, natsapi.MaxCommandBytes)).ReadString('\n')
-	if token := strings.TrimRight(line, "\r\n"); token != "" {
-		return token, nil
+	if info, err := source.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		fmt.Fprintf(os.Stderr, "%s: ", what) //nolint:errcheck // a prompt
+	}
+	line, err := bufio.NewReader(io.LimitReader(source, natsapi.MaxCommandBytes)).ReadString('\n')
+	if secret := strings.TrimRight(line, "\r\n"); secret != "" {
+		return secret, nil
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("standard input: %w", err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
-	return "", usageError{errors.New("give the refresh token on standard input, or its file with --token-file")}
+	return "", usageError{fmt.Errorf("give the %s on standard input, or its file with %s", what, flag)}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,16 +35,7 @@ The answer is the same whether the token was alive, unknown, revoked or another 
 events tell them apart:  logoutd events --user-id alice`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			source := os.Stdin
-			if tokenFile != "" {
-				f, err := os.Open(tokenFile) //nolint:gosec // the caller names the file
-				if err != nil {
-					return err
-				}
-				defer f.Close() //nolint:errcheck // only read
-				source = f
-			}
-			token, err := readToken(source)
+			token, err := readSecret("refresh token", tokenFile, "--token-file")
 			if err != nil {
 				return err
 			}
