@@ -19,6 +19,7 @@ var layers = map[string][]string{
 	"eventstore/claims":         {"eventstore"},
 	"eventstore/codec":          {"aggregates/...", "eventstore"},
 	"eventstore/embedded":       {"eventstore"},
+	"eventstore/esdbapi":        {"eventstore", "eventstore/esdbapi/groups"},
 	"eventstore/eventstoretest": {"eventstore"},
 
 	"commands":                    {"aggregates/...", "eventstore", "eventstore/codec", "commands/credential"},
@@ -51,21 +52,24 @@ var standard = map[string][]string{
 // sdks says which packages may know a module from elsewhere, so that no type of an SDK
 // leaves its adapter. A module that is not listed is a decision nobody took yet.
 var sdks = map[string][]string{
-	"github.com/VictoriaMetrics/fastcache": {"eventstore/embedded"},
-	"github.com/cockroachdb/pebble/v2":     {"eventstore/embedded"},
-	"github.com/go-json-experiment/json":   {"eventstore/codec", "commands/natsapi"},
-	"github.com/google/uuid":               {"commands", "commands/natsapi", "cmd/..."},
-	"github.com/mattn/go-isatty":           {"cmd/..."},
-	"github.com/nats-io/nats-server/v2":    {"commands/natsapi/natsserver"},
-	"github.com/nats-io/nats.go":           {"commands/natsapi", "cmd/..."},
-	"github.com/rs/zerolog":                {"commands/natsapi", "projections", "cmd/..."},
-	"github.com/spf13/cobra":               {"cmd/..."},
-	"github.com/spf13/pflag":               {"cmd/..."},
-	"golang.org/x/crypto":                  {"commands/credential"},
-	"golang.org/x/sync":                    {"cmd/..."},
-	"golang.org/x/sys":                     {"commands/natsapi"}, // a clock finer than the runtime's
-	"modernc.org/sqlite":                   {"projections/activetokens/sqlite"},
-	"pgregory.net/rapid":                   {"eventstore/eventstoretest", "projections/activetokens/activetokenstest"},
+	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/esdbapi"},
+	"github.com/VictoriaMetrics/fastcache":          {"eventstore/embedded"},
+	"github.com/cockroachdb/pebble/v2":              {"eventstore/embedded"},
+	"github.com/go-json-experiment/json":            {"eventstore/codec", "commands/natsapi"},
+	"github.com/google/uuid":                        {"commands", "commands/natsapi", "cmd/..."},
+	"github.com/mattn/go-isatty":                    {"cmd/..."},
+	"github.com/nats-io/nats-server/v2":             {"commands/natsapi/natsserver"},
+	"github.com/nats-io/nats.go":                    {"commands/natsapi", "cmd/..."},
+	"github.com/rs/zerolog":                         {"commands/natsapi", "eventstore/esdbapi", "projections", "cmd/..."},
+	"github.com/spf13/cobra":                        {"cmd/..."},
+	"github.com/spf13/pflag":                        {"cmd/..."},
+	"golang.org/x/crypto":                           {"commands/credential"},
+	"golang.org/x/sync":                             {"cmd/..."},
+	"golang.org/x/sys":                              {"commands/natsapi"}, // a clock finer than the runtime's
+	"google.golang.org/grpc":                        {"eventstore/esdbapi"},
+	"google.golang.org/protobuf":                    {"eventstore/esdbapi"},
+	"modernc.org/sqlite":                            {"projections/activetokens/sqlite"},
+	"pgregory.net/rapid":                            {"eventstore/eventstoretest", "projections/activetokens/activetokenstest"},
 }
 
 func TestImportsFollowTheLayers(t *testing.T) {
