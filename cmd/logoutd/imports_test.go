@@ -20,6 +20,7 @@ var layers = map[string][]string{
 	"eventstore/codec":          {"aggregates/...", "eventstore"},
 	"eventstore/embedded":       {"eventstore"},
 	"eventstore/esdbapi":        {"eventstore", "eventstore/esdbapi/groups"},
+	"eventstore/esdb":           {"eventstore"},
 	"eventstore/eventstoretest": {"eventstore"},
 
 	"commands":                    {"aggregates/...", "eventstore", "eventstore/codec", "commands/credential"},
@@ -52,7 +53,7 @@ var standard = map[string][]string{
 // sdks says which packages may know a module from elsewhere, so that no type of an SDK
 // leaves its adapter. A module that is not listed is a decision nobody took yet.
 var sdks = map[string][]string{
-	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/esdbapi"},
+	"github.com/EventStore/EventStore-Client-Go/v4": {"eventstore/esdb", "eventstore/esdbapi"},
 	"github.com/VictoriaMetrics/fastcache":          {"eventstore/embedded"},
 	"github.com/cockroachdb/pebble/v2":              {"eventstore/embedded"},
 	"github.com/go-json-experiment/json":            {"eventstore/codec", "commands/natsapi"},
@@ -66,7 +67,7 @@ var sdks = map[string][]string{
 	"golang.org/x/crypto":                           {"commands/credential"},
 	"golang.org/x/sync":                             {"cmd/..."},
 	"golang.org/x/sys":                              {"commands/natsapi"}, // a clock finer than the runtime's
-	"google.golang.org/grpc":                        {"eventstore/esdbapi"},
+	"google.golang.org/grpc":                        {"eventstore/esdb", "eventstore/esdbapi"},
 	"google.golang.org/protobuf":                    {"eventstore/esdbapi"},
 	"modernc.org/sqlite":                            {"projections/activetokens/sqlite"},
 	"pgregory.net/rapid":                            {"eventstore/eventstoretest", "projections/activetokens/activetokenstest"},
