@@ -135,7 +135,7 @@ func (p *program) startChild(ctx context.Context, prefix string) (*childProcess,
 	}
 	c := &childProcess{data: data}
 	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, "serve", "--json", "--data", data, //nolint:gosec // ourselves
-		"--nats-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--subject-prefix", prefix, "--log-level", "warn")
+		"--nats-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--esdb-listen", "", "--subject-prefix", prefix, "--log-level", "warn")
 	c.cmd.Stderr = p.stderr
 	stdout, err := c.cmd.StdoutPipe()
 	if err == nil {

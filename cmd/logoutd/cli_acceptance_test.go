@@ -102,12 +102,44 @@ func TestBenchMeasuresWhatItSays(t *testing.T) {
 
 func TestConfigPrintsSettingsWithoutSecrets(t *testing.T) {
 	t.Parallel()
-	code, out, stderr := cli("config", "--nats-url=nats://bob:hunter2@nats.example:4222", "--json")
-	if code != exitOK || strings.Contains(out+stderr, "hunter2") || !strings.Contains(out, "nats.example") {
-		t.Errorf("exit %d: the password of a URL shows, or its host does not", code)
+	for _, args := range [][]string{
+		{"--nats-url=nats://bob:hunter2@shown.example:4222"},
+		{"--nats-url=nats://shown.example:4222", "--nats-user=bob", "--nats-password=hunter2"},
+		{"--store=esdb://bob:hunter2@shown.example:2113"},
+		{"--store=esdb+discover://bob:hunter2@a.example:2113,shown.example:2113?nodePreference=leader"},
+	} {
+		code, out, stderr := cli(append([]string{"config", "--json"}, args...)...)
+		if code != exitOK || strings.Contains(out+stderr, "hunter2") || !strings.Contains(out, "shown.example") {
+			t.Errorf("%s: exit %d: a password shows, or a host does not", args[0][:12], code)
+		}
 	}
-	code, out, stderr = cli("config", "--nats-url=nats://nats.example:4222", "--nats-user=bob", "--nats-password=hunter2")
-	if code != exitOK || strings.Contains(out+stderr, "hunter2") || !strings.Contains(out, "[secret]") {
-		t.Errorf("exit %d: a password shows: %s", code, stderr)
+	code, out, stderr := cli("config", "--store=mysql://bob:hunter2@x")
+	if code != exitUsage || strings.Contains(out+stderr, "hunter2") {
+		t.Errorf("exit %d: a wrong --store shows its password", code)
+	}
+}
+
+// TestConfigFitsTheStore: what depends on where events are kept follows --store.
+func TestConfigFitsTheStore(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args          []string
+		listen, floor string
+	}{
+		{nil, "127.0.0.1:2113", "1ms"},
+		{[]string{"--esdb-listen="}, "-", "1ms"},
+		{[]string{"--store=esdb://x:2113"}, "-", "25ms"},
+		{[]string{"--store=esdb://x:2113", "--esdb-listen=127.0.0.1:9", "--reply-floor=0s"}, "127.0.0.1:9", "0s"},
+	} {
+		code, out, stderr := cli(append([]string{"config", "--json"}, c.args...)...)
+		var settings []setting
+		if err := json.Unmarshal([]byte(out), &settings); err != nil || code != exitOK {
+			t.Fatalf("%v: exit %d: %s", c.args, code, stderr)
+		}
+		for _, s := range settings {
+			if s.Name == "esdb-listen" && s.Value != c.listen || s.Name == "reply-floor" && s.Value != c.floor {
+				t.Errorf("%v: --%s is %s", c.args, s.Name, s.Value)
+			}
+		}
 	}
 }

@@ -79,7 +79,7 @@ func redacted(f *pflag.Flag) string {
 		return "-"
 	case strings.HasSuffix(f.Name, "password") || strings.HasSuffix(f.Name, "token"):
 		return "[secret]"
-	case strings.HasSuffix(f.Name, "url"):
+	case strings.HasSuffix(f.Name, "url"), f.Name == "store":
 		return config.Redact(value)
 	}
 	return value

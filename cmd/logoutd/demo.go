@@ -78,7 +78,7 @@ func demoSettings(data string) (config.Serve, error) {
 	var s config.Serve
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
 	s.AddFlags(flags)
-	s.Data, s.NATSListen, s.HTTP = data, "127.0.0.1:0", "127.0.0.1:0"
+	s.Data, s.NATSListen, s.HTTP, s.ESDB.Listen = data, "127.0.0.1:0", "127.0.0.1:0", ""
 	return s, s.Complete(flags)
 }
 

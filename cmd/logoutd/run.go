@@ -19,7 +19,7 @@ import (
 	"github.com/logoutd/logoutd/commands/natsapi"
 	"github.com/logoutd/logoutd/commands/natsapi/natsserver"
 	"github.com/logoutd/logoutd/eventstore"
-	"github.com/logoutd/logoutd/eventstore/embedded"
+	"github.com/logoutd/logoutd/eventstore/esdbapi"
 	"github.com/logoutd/logoutd/projections"
 	"github.com/logoutd/logoutd/projections/activetokens/sqlite"
 	"github.com/logoutd/logoutd/projections/httpapi"
@@ -40,6 +40,10 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 	if err != nil {
 		return err
 	}
+	protocol, err := listenESDB(ctx, s.ESDB, log, &undo)
+	if err != nil {
+		return err
+	}
 	conn, err := connectNATS(&s, log, &undo)
 	if err != nil {
 		return err
@@ -49,14 +53,12 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
-	store, err := embedded.Open(embedded.Config{
-		Dir: s.StoreFolder(), CacheBytes: int64(s.CacheMiB) << 20, MinFreeBytes: int64(s.MinFreeMiB) << 20,
-	})
+	store, err := openStore(placeOf(&s), log)
 	if err != nil {
 		return err
 	}
 	undo.add(func(context.Context) error { return store.Close() })
-	head, err := store.Head(ctx)
+	head, err := awaitHead(ctx, store, ring == nil, log)
 	if err != nil {
 		return err
 	}
@@ -105,12 +107,17 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 		return err
 	}
 
+	replay, err := protocol.over(store)
+	if err != nil {
+		return err
+	}
 	return runAll(ctx, &parts{
-		service: service, runner: runner, web: web, store: store, log: log, debugListen: s.DebugListen,
+		service: service, runner: runner, web: web, replay: replay, store: store, log: log, debugListen: s.DebugListen,
 	}, func() error {
 		return ready(addresses{
 			Version: versionOf(), NATS: conn.ConnectedUrlRedacted(), Subject: natsapi.Subject(s.NATS.SubjectPrefix, "*"),
-			HTTP: listener.Addr().String(), Data: s.Data, Head: head.String(),
+			HTTP: listener.Addr().String(), ESDB: protocol.connectionString(), Store: config.Redact(s.Store),
+			Data: s.Data, Head: head.String(),
 		})
 	})
 }
@@ -120,7 +127,8 @@ type parts struct {
 	service     *natsapi.Service
 	runner      *projections.Runner
 	web         *httpapi.Server
-	store       *embedded.Store
+	replay      *esdbapi.Server // nil when it is not served
+	store       *store
 	log         zerolog.Logger
 	debugListen string
 }
@@ -151,11 +159,14 @@ func runAll(ctx context.Context, p *parts, ready func() error) error {
 		})
 	})
 	start(func() error { return p.web.Run(back) })
+	if p.replay != nil {
+		start(func() error { return p.replay.Run(back) })
+	}
 	start(func() error { return p.follow(back) })
 	start(func() error {
 		select {
-		case <-p.store.Failed():
-			return p.store.Err()
+		case <-p.store.failed:
+			return p.store.err()
 		case <-back.Done():
 			return nil
 		}

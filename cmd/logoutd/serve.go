@@ -53,18 +53,26 @@ type addresses struct {
 	NATS    string `json:"nats"`
 	Subject string `json:"subject"`
 	HTTP    string `json:"http"`
+	ESDB    string `json:"esdb,omitempty"` // connection string of the EventStoreDB protocol, where it is served
+	Store   string `json:"store"`
 	Data    string `json:"data"`
 	Head    string `json:"head"` // position of the last event
 }
 
 func (a addresses) print(w io.Writer) error {
+	replaying := a.ESDB
+	if replaying == "" {
+		replaying = "not served, see --esdb-listen"
+	}
 	_, err := fmt.Fprintf(w, `logoutd %s is ready
   commands   %s  subject %s
   reading    http://%s/v1/tokens  /v1/events  /healthz  /readyz
-  data       %s  %s events
+  replaying  %s
+  events     %s  up to position %s
+  data       %s
 try, in another terminal:
   logoutd issue alice | logoutd logout alice && logoutd events --user-id alice
-`, a.Version, a.NATS, a.Subject, a.HTTP, a.Data, a.Head)
+`, a.Version, a.NATS, a.Subject, a.HTTP, replaying, a.Store, a.Head, a.Data)
 	return err
 }
 

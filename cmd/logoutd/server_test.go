@@ -62,6 +62,13 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
+// serveArgs is a command line with free ports.
+func serveArgs(data string, extra ...string) []string {
+	return append([]string{
+		"serve", "--json", "--data", data, "--nats-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--esdb-listen", "127.0.0.1:0",
+	}, extra...)
+}
+
 // startServer runs `logoutd serve` inside the test, through the same run as the binary.
 func startServer(t testing.TB, data string, extra ...string) *server {
 	t.Helper()
@@ -69,7 +76,7 @@ func startServer(t testing.TB, data string, extra ...string) *server {
 	out, in := io.Pipe()
 	var stderr syncBuffer
 	ended := make(chan int, 1)
-	args := append([]string{"serve", "--json", "--data", data, "--nats-listen", "127.0.0.1:0", "--http", "127.0.0.1:0"}, extra...)
+	args := serveArgs(data, extra...)
 	go func() { // stop waits for it
 		ended <- run(ctx, args, noEnvironment, in, &stderr)
 		in.Close() //nolint:errcheck // a pipe
@@ -113,7 +120,7 @@ type process struct {
 
 func startProcess(t testing.TB, data string, extra ...string) *process {
 	t.Helper()
-	args := append([]string{"serve", "--json", "--data", data, "--nats-listen", "127.0.0.1:0", "--http", "127.0.0.1:0"}, extra...)
+	args := serveArgs(data, extra...)
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asMain+"=1")
 	var stderr syncBuffer

@@ -31,6 +31,11 @@ func TestServeRefusesABadStart(t *testing.T) {
 	}{
 		"the HTTP port is taken":           {args: []string{"--http=" + port}, code: exitFailed, says: []string{port, "--http"}},
 		"the NATS port is taken":           {args: []string{"--nats-listen=" + port}, code: exitFailed, says: []string{port, "--nats-listen"}},
+		"the EventStoreDB port is taken":   {args: []string{"--esdb-listen=" + port}, code: exitFailed, says: []string{port, "--esdb-listen"}},
+		"EventStoreDB beyond loopback":     {args: []string{"--esdb-listen=0.0.0.0:0"}, code: exitFailed, says: []string{"127.0.0.1"}},
+		"appends and no protocol":          {args: []string{"--esdb-listen=", "--esdb-allow-append"}, code: exitUsage, says: []string{"--esdb-listen"}},
+		"a store of another client":        {args: []string{"--store=kurrentdb://x:1"}, code: exitUsage, says: []string{"esdb://"}},
+		"a store away, and no keys yet":    {args: []string{"--store=esdb://127.0.0.1:1?tls=false"}, code: exitFailed, says: []string{"127.0.0.1:1", "keys"}},
 		"NATS beyond loopback":             {args: []string{"--nats-listen=0.0.0.0:0"}, code: exitFailed, says: []string{"loopback", "--nats-url"}},
 		"no NATS server at the URL":        {args: []string{"--nats-url=nats://" + "127.0.0.1:1"}, code: exitFailed, says: []string{"127.0.0.1:1", "--nats-url"}},
 		"a URL and an embedded server":     {args: []string{"--nats-url=nats://x:1", "--nats-listen=127.0.0.1:0"}, code: exitUsage, says: []string{"exclude"}},
@@ -114,6 +119,9 @@ func defaultsFor(args []string) []string {
 	if !has("--nats-") {
 		args = append(args, "--nats-listen=127.0.0.1:0")
 	}
+	if !has("--esdb-listen") {
+		args = append(args, "--esdb-listen=127.0.0.1:0")
+	}
 	return args
 }
 
@@ -122,7 +130,7 @@ func TestServeRefusesAFolderInUse(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	first := startServer(t, data)
-	code, _, stderr := cli("serve", "--data="+data, "--http=127.0.0.1:0", "--nats-listen=127.0.0.1:0")
+	code, _, stderr := cli("serve", "--data="+data, "--http=127.0.0.1:0", "--nats-listen=127.0.0.1:0", "--esdb-listen=127.0.0.1:0")
 	if code != exitFailed || !strings.Contains(stderr, "in use") || !strings.Contains(stderr, "--data") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}

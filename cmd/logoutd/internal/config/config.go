@@ -16,9 +16,11 @@ import (
 // Serve are the settings of a running logoutd.
 type Serve struct {
 	NATS NATS
+	ESDB ESDB
 	// Data is the folder of event store, read model and keys. Two processes cannot share it.
 	Data string
-	// Store is where events live. Wrong, and the history is somewhere else: "embedded".
+	// Store is where events live: "embedded", or an EventStoreDB connection string. Wrong, and the
+	// history is somewhere else.
 	Store string
 	// ReadModel is where the projection writes: sqlite:<file>; "" is a file in Data. It can be
 	// deleted at any time, and is rebuilt from the events.
@@ -54,6 +56,7 @@ type Serve struct {
 type Flags interface {
 	StringVar(p *string, name, value, usage string)
 	IntVar(p *int, name string, value int, usage string)
+	BoolVar(p *bool, name string, value bool, usage string)
 	DurationVar(p *time.Duration, name string, value time.Duration, usage string)
 	Changed(name string) bool
 }
@@ -61,13 +64,13 @@ type Flags interface {
 // AddFlags declares the flags of serve.
 func (s *Serve) AddFlags(f Flags) {
 	f.StringVar(&s.Data, "data", "./data", "folder of event store, read model and keys")
-	f.StringVar(&s.Store, "store", "embedded", "event store: embedded")
+	f.StringVar(&s.Store, "store", Embedded, "event store: embedded, esdb://HOST:PORT or esdb+discover://HOST:PORT,HOST:PORT; with a password better LOGOUTD_STORE")
 	f.StringVar(&s.ReadModel, "readmodel", "", "read model: sqlite:FILE (default sqlite:DATA/readmodel.db)")
 	f.StringVar(&s.KeyFile, "key-file", "", "keys of tokens, made if missing, mode 0600 (default DATA/keys)")
 	f.StringVar(&s.NATSListen, "nats-listen", "127.0.0.1:4222", "where the embedded NATS server listens, loopback only")
 	f.StringVar(&s.HTTP, "http", "127.0.0.1:8080", "where the read side listens")
 	f.IntVar(&s.QueueLimit, "queue-limit", 16384, "how many commands may wait or run; more are answered 503")
-	f.DurationVar(&s.ReplyFloor, "reply-floor", time.Millisecond, "shortest time in which a command is answered, so that time tells nothing")
+	f.DurationVar(&s.ReplyFloor, "reply-floor", time.Millisecond, "shortest time in which a command is answered, so that time tells nothing (default 25ms when --store is remote)")
 	f.DurationVar(&s.TokenTTL, "token-ttl", 30*24*time.Hour, "life of an issued token whose command names none")
 	f.DurationVar(&s.FamilyTTL, "family-ttl", 90*24*time.Hour, "life of a session, whatever is rotated")
 	f.IntVar(&s.CacheMiB, "cache-mib", 256, "block cache of the embedded store, in MiB")
@@ -76,6 +79,7 @@ func (s *Serve) AddFlags(f Flags) {
 	f.StringVar(&s.LogFormat, "log-format", "auto", "auto (console on a terminal), console or json")
 	f.StringVar(&s.DebugListen, "debug-listen", "", "where to serve /debug/pprof/, loopback only (default nowhere)")
 	s.NATS.AddFlags(f, "")
+	s.ESDB.AddFlags(f)
 }
 
 // Complete fills in what depends on other settings and checks all rules at once.
@@ -86,14 +90,16 @@ func (s *Serve) Complete(f Flags) error {
 	if s.KeyFile == "" {
 		s.KeyFile = filepath.Join(s.Data, "keys")
 	}
-	var problems []error
+	if s.RemoteStore() && !f.Changed("reply-floor") {
+		s.ReplyFloor = remoteReplyFloor
+	}
+	problems := []error{checkStore(s.Store), s.ESDB.complete(f, s.RemoteStore())}
 	bad := func(ok bool, format string, args ...any) {
 		if !ok {
 			problems = append(problems, fmt.Errorf(format, args...))
 		}
 	}
 	bad(s.Data != "", "--data: name a folder")
-	bad(s.Store == "embedded", "--store %s: this version knows embedded only", s.Store)
 	bad(strings.HasPrefix(s.ReadModel, "sqlite:") && s.ReadModel != "sqlite:", "--readmodel %s: want sqlite:FILE", s.ReadModel)
 	bad(s.NATS.URL == "" || !f.Changed("nats-listen"),
 		"--nats-url and --nats-listen exclude each other: with a URL no server is embedded")

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/logoutd/logoutd/aggregates/refreshtoken"
+	"github.com/logoutd/logoutd/cmd/logoutd/internal/config"
+	"github.com/logoutd/logoutd/commands"
+	"github.com/logoutd/logoutd/commands/credential"
+	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/claims"
+	"github.com/logoutd/logoutd/eventstore/esdbapi"
+)
+
+// protocol is the EventStoreDB protocol before there is a store to serve: its port is taken, its
+// files are read.
+type protocol struct{ config esdbapi.Config }
+
+// listenESDB takes the port of the EventStoreDB protocol, and reads what it needs; nil when it is not served.
+func listenESDB(ctx context.Context, s config.ESDB, log zerolog.Logger, undo *closing) (*protocol, error) {
+	if s.Listen == "" {
+		return nil, nil
+	}
+	c := esdbapi.Config{
+		AllowAppend: s.AllowAppend, Advertise: s.Advertise, Now: time.Now, Log: log,
+		// The record of sessions: nobody deletes or hides any of it through the protocol.
+		Protected: []string{
+			refreshtoken.StreamPrefix, commands.LogoutStreamPrefix, credential.PointerPrefix, claims.StreamPrefix,
+		},
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("eventstoredb protocol: cannot listen on %s: %w; stop what uses it or choose another --esdb-listen", s.Listen, err)
+	}
+	undo.add(func(context.Context) error {
+		_ = listener.Close() //nolint:errcheck // the server has closed it, as a rule
+		return nil
+	})
+	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && c.TLS == nil {
+		return nil, fmt.Errorf("--esdb-listen %s can be reached from other machines: listen on loopback, like 127.0.0.1:2113", s.Listen)
+	}
+	c.Listener = listener
+	return &protocol{c}, nil
+}
+
+// over makes the server of a store; nil when the protocol is not served.
+func (p *protocol) over(store eventstore.Store) (*esdbapi.Server, error) {
+	if p == nil {
+		return nil, nil
+	}
+	p.config.Store = store
+	return esdbapi.New(p.config)
+}
+
+// connectionString is what a client on this machine connects with.
+func (p *protocol) connectionString() string {
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf("esdb://%s?tls=%t", p.config.Listener.Addr(), p.config.TLS != nil)
+}

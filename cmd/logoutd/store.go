@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/logoutd/logoutd/cmd/logoutd/internal/config"
+	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/claims"
+	"github.com/logoutd/logoutd/eventstore/embedded"
+	"github.com/logoutd/logoutd/eventstore/esdb"
+)
+
+// place is where events are kept.
+type place struct {
+	spec                 string // config.Embedded, or an EventStoreDB connection string
+	folder               string // of the embedded store
+	cacheMiB, minFreeMiB int
+}
+
+// store is an event store of this program, wherever it is.
+type store struct {
+	eventstore.Store
+	io.Closer
+
+	// failed is closed when the store can never be used again in this process, err says why. A
+	// store behind a network comes back by itself: its failed is nil.
+	failed <-chan struct{}
+	err    func() error
+}
+
+func placeOf(s *config.Serve) place {
+	return place{spec: s.Store, folder: s.StoreFolder(), cacheMiB: s.CacheMiB, minFreeMiB: s.MinFreeMiB}
+}
+
+// openStore opens the store at a place. A server need not be there yet.
+func openStore(p place, log zerolog.Logger) (*store, error) {
+	if p.spec == config.Embedded {
+		s, err := embedded.Open(embedded.Config{
+			Dir: p.folder, CacheBytes: int64(p.cacheMiB) << 20, MinFreeBytes: int64(p.minFreeMiB) << 20,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &store{Store: s, Closer: s, failed: s.Failed(), err: s.Err}, nil
+	}
+	remote, err := esdb.Open(esdb.Config{
+		ConnectionString: p.spec,
+		RetryMax:         2 * time.Second, // once the server is back, nobody waits longer
+		Notify: func(err error) {
+			if err != nil {
+				log.Warn().Err(err).Msg("event store lost, commands are answered 503 until it is back")
+				return
+			}
+			log.Info().Msg("event store is back")
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--store: %w", err)
+	}
+	s, err := claims.New(remote, claims.Config{Now: time.Now})
+	if err != nil {
+		return nil, errors.Join(err, remote.Close())
+	}
+	return &store{Store: s, Closer: s}, nil
+}
+
+// awaitHead asks a store for its head. One behind a network may be away while this program
+// starts: it then starts without, unless the answer decides something.
+func awaitHead(ctx context.Context, s *store, needed bool, log zerolog.Logger) (eventstore.Position, error) {
+	const patience = 5 * time.Second
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		head, err := s.Head(asking)
+		switch {
+		case err == nil:
+			return head, nil
+		case s.failed != nil || !errors.Is(err, eventstore.ErrUnavailable) && asking.Err() == nil:
+			return 0, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+			continue
+		case <-asking.Done():
+		}
+		if needed || ctx.Err() != nil {
+			return 0, fmt.Errorf("%w; without the event store it is not known whether new keys may be made", err)
+		}
+		log.Warn().Err(err).Msg("the event store is away: starting without it, see /readyz")
+		return 0, nil
+	}
+}
