@@ -121,7 +121,11 @@ func branches() []branch {
 // compares the events field by field and the replies byte by byte but for their ids.
 func TestNEW2EveryBranchOfALogout(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, t.TempDir())
+	inEveryWorld(t, everyBranchOfALogout)
+}
+
+func everyBranchOfALogout(t *testing.T, w *world) {
+	s := w.start(t, t.TempDir())
 	neutral := map[string]bool{}
 	for _, b := range branches() {
 		t.Run(b.name, func(t *testing.T) {
@@ -218,7 +222,11 @@ func equalJSON(t *testing.T, a, b []byte) bool {
 // TestNEW1HappyLogout: exactly one revocation and one success, and the session is no longer active.
 func TestNEW1HappyLogout(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, t.TempDir())
+	inEveryWorld(t, happyLogout)
+}
+
+func happyLogout(t *testing.T, w *world) {
+	s := w.start(t, t.TempDir())
 	session, token := s.token("alice")
 	r := s.logout(newID(), "alice", token)
 	got := typesOf(s.events(url.Values{"stream": {"refreshToken-" + session}}))

@@ -12,8 +12,12 @@ import (
 // model is the same, byte for byte.
 func TestNEW12ARebuiltReadModelEqualsTheLiveOne(t *testing.T) {
 	t.Parallel()
+	inEveryWorld(t, rebuiltEqualsLive)
+}
+
+func rebuiltEqualsLive(t *testing.T, w *world) {
 	data := t.TempDir()
-	s := startServer(t, data)
+	s := w.start(t, data)
 	for i := range 40 {
 		user := fmt.Sprintf("user-%d", i)
 		_, token := s.token(user)
@@ -35,7 +39,7 @@ func TestNEW12ARebuiltReadModelEqualsTheLiveOne(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if rebuilt := dumpReadModel(t, startServer(t, data)); !bytes.Equal(live, rebuilt) {
+	if rebuilt := dumpReadModel(t, w.start(t, data)); !bytes.Equal(live, rebuilt) {
 		t.Errorf("rebuilt:\n%s\nlive:\n%s", rebuilt, live)
 	}
 }

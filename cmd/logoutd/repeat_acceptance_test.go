@@ -17,8 +17,12 @@ import (
 // 32 connections, leave exactly one terminal event each, and all their replies are equal.
 func TestNEW3EachCommandDeliveredTenTimes(t *testing.T) {
 	t.Parallel()
+	inEveryWorld(t, eachCommandDeliveredTenTimes)
+}
+
+func eachCommandDeliveredTenTimes(t *testing.T, w *world) {
 	const commands, times, connections = 1000, 10, 32
-	s := startServer(t, t.TempDir())
+	s := w.start(t, t.TempDir())
 	payloads := make([][]byte, commands)
 	ids := make([]string, commands)
 	for i := range payloads {
@@ -93,8 +97,12 @@ func terminalEvents(t *testing.T, s *server) map[string][]string {
 // TestNEW4TwoHundredLogoutsOfOneToken: one wins, 199 find the token revoked.
 func TestNEW4TwoHundredLogoutsOfOneToken(t *testing.T) {
 	t.Parallel()
+	inEveryWorld(t, twoHundredLogoutsOfOneToken)
+}
+
+func twoHundredLogoutsOfOneToken(t *testing.T, w *world) {
 	const rivals = 200
-	s := startServer(t, t.TempDir())
+	s := w.start(t, t.TempDir())
 	session, token := s.token("alice")
 	var all sync.WaitGroup
 	for range rivals {
