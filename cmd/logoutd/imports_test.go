@@ -22,6 +22,7 @@ var layers = map[string][]string{
 	"eventstore/esdbapi":        {"eventstore", "eventstore/esdbapi/groups"},
 	"eventstore/esdb":           {"eventstore"},
 	"eventstore/eventstoretest": {"eventstore"},
+	"eventstore/transfer":       {"eventstore"},
 
 	"commands":                    {"aggregates/...", "eventstore", "eventstore/codec", "commands/credential"},
 	"commands/credential":         {"aggregates/..."},
