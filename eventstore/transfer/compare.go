@@ -14,6 +14,8 @@ import (
 
 // Comparison is what reading two stores has shown.
 type Comparison struct {
+	// Head is where the source was when this began: it was read up to there (T2).
+	Head     eventstore.Position
 	From, To Summary
 	// Difference is the first, in words; "" when the stores are equal, event by event. Then every stream ends at
 	// the same revision in both.
@@ -43,7 +45,7 @@ func (e *DifferenceError) Error() string {
 // compare reads both stores to their end (T7).
 func (c *copying) compare(ctx context.Context) (Comparison, error) {
 	from, to := summing{sha: sha256.New()}, summing{sha: sha256.New()}
-	var result Comparison
+	result := Comparison{Head: c.head}
 	for p, err := range c.pairs(ctx) {
 		if err != nil {
 			return Comparison{}, err

@@ -28,8 +28,10 @@ type Config struct {
 	// Patience is how long a store that is away is waited for; 0 is 1 min.
 	Patience time.Duration
 
-	// Progress, optional, is told after each step. It must be quick, and is called by one goroutine at a time.
+	// Progress, optional, is told after each step; Waiting, optional, why a store is waited for. They must be
+	// quick. Waiting may be called beside the other.
 	Progress func(Progress)
+	Waiting  func(error)
 }
 
 // Phase is what a copy is doing.
@@ -105,8 +107,11 @@ func begin(ctx context.Context, c Config) (*copying, error) {
 	if c.Progress == nil {
 		c.Progress = func(Progress) {}
 	}
+	if c.Waiting == nil {
+		c.Waiting = func(error) {}
+	}
 	run := &copying{Config: c}
-	for away := (outage{limit: c.Patience}); ; {
+	for away := run.outage("source"); ; {
 		var err error
 		if run.head, err = c.From.Head(ctx); err == nil {
 			return run, nil
@@ -172,7 +177,7 @@ func (c *copying) copy(ctx context.Context, after eventstore.Position, r *Report
 
 // append stores one batch, again and again while the target is away (T6).
 func (c *copying) append(ctx context.Context, b batch) error {
-	for away := (outage{limit: c.Patience}); ; {
+	for away := c.outage("target"); ; {
 		res, err := c.To.Append(ctx, b.Append)
 		if err == nil && res.Revision != b.last.Revision {
 			return fmt.Errorf("%w: target: stream %s: revision %d was stored at %d", eventstore.ErrCorrupt, b.Stream, b.last.Revision, res.Revision)

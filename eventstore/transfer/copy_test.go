@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,8 +144,17 @@ func TestACopyWaitsForItsStores(t *testing.T) {
 		to := &broken{PerStream: eventstoretest.NewPerStream(), onAppend: func(n int) (bool, error) {
 			return n%3 == 0, []error{nil, eventstore.ErrUnavailable, eventstore.ErrOutcomeUnknown}[n*n%3+n%2]
 		}}
-		mustCopy(t, transfer.Config{From: from, To: to, Together: together})
+		var mu sync.Mutex
+		waited := map[string]int{}
+		mustCopy(t, transfer.Config{From: from, To: to, Together: together, Waiting: func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			waited[err.Error()[:6]]++
+		}})
 		equal(t, log(t, to.PerStream), log(t, from.PerStream))
+		if waited["source"] == 0 || waited["target"] == 0 || len(waited) != 2 {
+			t.Errorf("waited for %v", waited)
+		}
 	})
 }
 
@@ -205,7 +215,7 @@ func TestACopyEndsWhereTheSourceWas(t *testing.T) {
 		_, _ = from.Append(context.Background(), more) // once: a repeat adds nothing
 	}}
 	was := len(log(t, from))
-	if r := mustCopy(t, c); r.From.Events != uint64(was) || len(log(t, to)) != was { //nolint:gosec // small
+	if r := mustCopy(t, c); r.From.Events != uint64(was) || r.Head != eventstore.Position(was) || len(log(t, to)) != was { //nolint:gosec // small
 		t.Errorf("%+v", r)
 	}
 	if r := mustCopy(t, c); r.Copied != 1 {

@@ -15,7 +15,7 @@ import (
 func (c *copying) read(ctx context.Context, name string, log eventstore.LogReader, after, upTo eventstore.Position) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		at := after
-		away := outage{limit: c.Patience}
+		away := c.outage(name)
 		for again := true; again; {
 			again = false
 			for r, err := range log.ReadAll(ctx, at, eventstore.Forward) {
@@ -30,7 +30,7 @@ func (c *copying) read(ctx context.Context, name string, log eventstore.LogReade
 					return
 				}
 				at = r.Position
-				away = outage{limit: c.Patience}
+				away = c.outage(name)
 				if !yield(r, nil) {
 					return
 				}
@@ -41,10 +41,13 @@ func (c *copying) read(ctx context.Context, name string, log eventstore.LogReade
 
 // outage is the time for which a store has not answered.
 type outage struct {
-	limit time.Duration
+	c     *copying
+	name  string // of the store
 	since time.Time
 	tries int
 }
+
+func (c *copying) outage(name string) outage { return outage{c: c, name: name} }
 
 // wait pauses after an error, and reports whether trying again makes sense: the store may come back, and the patience
 // is not over.
@@ -55,9 +58,10 @@ func (o *outage) wait(ctx context.Context, err error) bool {
 	if o.tries == 0 {
 		o.since = time.Now()
 	}
-	if time.Since(o.since) >= o.limit {
+	if time.Since(o.since) >= o.c.Patience || ctx.Err() != nil {
 		return false
 	}
+	o.c.Waiting(fmt.Errorf("%s: %w", o.name, err))
 	pause := min(50*time.Millisecond<<min(o.tries, 10), 5*time.Second)
 	o.tries++
 	select {
