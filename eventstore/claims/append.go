@@ -120,7 +120,7 @@ func (s *Store) acquire(ctx context.Context, a *eventstore.Append, p place) (hel
 		case err != nil:
 			return held{}, nil, err
 		case at.holds(id):
-			return held{}, &at, nil
+			return held{}, &at, s.confirm(ctx, id, last)
 		case at.free() && last.place == p:
 			alone = false
 		case at.free() && s.cfg.Now().Sub(last.recordedAt) < s.cfg.Grace:
@@ -133,6 +133,16 @@ func (s *Store) acquire(ctx context.Context, a *eventstore.Append, p place) (hel
 		err = errAgain
 	}
 	return held{p, revision, alone}, nil, err
+}
+
+// confirm makes an append start over whose place was claimed by one of another length between the two
+// looks: what is stored there then has the length that the later claim says (C3).
+func (s *Store) confirm(ctx context.Context, id eventstore.EventID, looked claim) error {
+	now, err := s.lastClaim(ctx, id)
+	if err == nil && (now.released || now.place != looked.place) {
+		err = errAgain
+	}
+	return err
 }
 
 // appendUnder appends what is claimed.
@@ -161,7 +171,7 @@ func (s *Store) refused(ctx context.Context, a *eventstore.Append, h held, confl
 	switch {
 	case err != nil: // not known, and a conflict it is
 	case at.holds(a.Events[0].ID):
-		return at.answer(a)
+		return eventstore.Result{}, errAgain // and find it
 	case at.free() && h.alone:
 		s.release(ctx, a.Events[0].ID, h.revision)
 	}

@@ -16,7 +16,8 @@
 //     that was looked at. Who loses that race starts over. A claim whose outcome is not known is not
 //     a claim: the call answers ErrUnavailable, for of its append nothing was stored.
 //   - C3: before a claim is succeeded, the place of the last one is read. If I is there, the append was
-//     stored: the same batch is answered with its first Result and Duplicate, another with an *IDReusedError.
+//     stored: the same batch is answered with its first Result and Duplicate, another with an *IDReusedError. The last claim
+//     is read once more before that, for it says how many events were stored: no claim of another place follows after that.
 //   - C4: if another event is there, the claimed append is dead, for a revision is filled once. The next
 //     claim may name any place.
 //   - C5: if the place is still free, the claimed append may be under way, or its process has crashed. A claim of

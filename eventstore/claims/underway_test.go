@@ -3,6 +3,7 @@ package claims_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +54,42 @@ func TestAnotherLengthIsAnotherPlace(t *testing.T) {
 	store := eventstoretest.NewPerStream()
 	crashed(t, store, of("s", eventstore.NoStream, "x", 1, 2))
 	blocked(t, over(t, store, claims.Config{}), "while a longer one may be under way", of("s", eventstore.NoStream, "x", 1))
+}
+
+// Ensure that an answer is about the append that is stored, and not about one that was claimed for the same place
+// before, was longer, and has run out just when it was looked for.
+func TestAClaimThatIsReplacedWhileLooking(t *testing.T) {
+	t.Parallel()
+	later := claims.Config{Now: func() time.Time { return time.Now().Add(2 * time.Minute) }}
+	for name, hook := range map[string]func(h *hooked, rival func()){
+		"between claim and place": func(h *hooked, rival func()) {
+			crashed(t, h.Store, of("s", eventstore.NoStream, "x", 1, 2))
+			h.read = func(stream string) error {
+				if stream == "s" {
+					rival()
+				}
+				return nil
+			}
+		},
+		"before its own append": func(h *hooked, rival func()) {
+			h.before = onAppendTo("s", func() error { rival(); return nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := eventstoretest.NewPerStream()
+			h := &hooked{Store: store}
+			hook(h, sync.OnceFunc(func() {
+				must(t, over(t, store, later), of("s", eventstore.NoStream, "y", 1))
+				must(t, over(t, store, later), of("s", eventstore.AtRevision(0), "y", 3))
+			}))
+			_, err := over(t, h, claims.Config{}).Append(t.Context(), of("s", eventstore.NoStream, "x", 1, 2))
+			var reused *eventstore.IDReusedError
+			if !errors.As(err, &reused) || reused.First.Revision != 0 {
+				t.Errorf("append answers %v", err)
+			}
+		})
+	}
 }
 
 // stuck is a store that answers no append to one stream before its context ends.
