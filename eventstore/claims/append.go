@@ -110,6 +110,9 @@ func (s *Store) acquire(ctx context.Context, a *eventstore.Append, p place) (hel
 		return held{p, revision, true}, nil, err
 	}
 	last, err := s.lastClaim(ctx, id)
+	if errors.Is(err, eventstore.ErrStreamNotFound) {
+		err = errAgain // the claim is known where it was refused, and not yet where this was read
+	}
 	if err != nil {
 		return held{}, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,6 +165,24 @@ func TestAnAppendThatCannotBeReadBack(t *testing.T) {
 	s := over(t, &hooked{Store: eventstoretest.NewPerStream(), read: func(string) error { return eventstore.ErrUnavailable }}, claims.Config{})
 	if res := must(t, s, of("s", eventstore.NoStream, "x", 1)); !res.Duplicate {
 		t.Errorf("answers %+v", res)
+	}
+}
+
+// Ensure that a node of the store below which is a little behind is asked again.
+func TestAClaimThatIsNotReadableYet(t *testing.T) {
+	t.Parallel()
+	store := eventstoretest.NewPerStream()
+	a := of("s", eventstore.NoStream, "x", 1)
+	first := must(t, over(t, store, claims.Config{}), a)
+	behind := 3
+	s := over(t, &hooked{Store: store, read: func(stream string) error {
+		if behind--; strings.HasPrefix(stream, claims.StreamPrefix) && behind >= 0 {
+			return eventstore.ErrStreamNotFound
+		}
+		return nil
+	}}, claims.Config{})
+	if res := must(t, s, a); !res.Duplicate || res.Position != first.Position {
+		t.Errorf("a repeat answers %+v", res)
 	}
 }
 
