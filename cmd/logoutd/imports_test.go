@@ -21,6 +21,7 @@ var layers = map[string][]string{
 	"eventstore/embedded":       {"eventstore"},
 	"eventstore/esdbapi":        {"eventstore", "eventstore/esdbapi/groups"},
 	"eventstore/esdb":           {"eventstore"},
+	"eventstore/esdbapi/groups": {"eventstore"},
 	"eventstore/eventstoretest": {"eventstore"},
 	"eventstore/transfer":       {"eventstore"},
 
