@@ -273,17 +273,35 @@ func TestAChangeOfUnknownOutcomeIsReadBack(t *testing.T) {
 func TestAConfigurationChangedElsewhereIsReadAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.create("a", nil)
-		for _, junk := range []string{"", "{}", `{"version":1,"entries":[{}]}`, `{"version":99,"entries":[]}`} {
+		own := string(w.disk.of("$persistentSubscriptionConfig")[0].Data)
+		group := own[strings.Index(own, "[")+1 : len(own)-2]
+		for _, junk := range []string{
+			"", "{", "{}", `{"version":1,"entries":[{}]}`, `{"version":99,"entries":[]}`,
+			strings.Replace(own, `"read_batch_size":20`, `"read_batch_size":-20`, 1),
+		} {
+			if junk == own {
+				t.Fatal("the configuration has another form, the test is blind")
+			}
 			w.addEvent("$persistentSubscriptionConfig", eventstore.Event{Type: "$PersistentConfig", Data: []byte(junk)})
+			w.restart()
+			all, err := w.List(t.Context())
+			if err != nil || len(all) != 1 || all[0].Key != on("a") || all[0].Settings != groups.DefaultSettings() {
+				t.Errorf("after %q there are %+v, %v", junk, all, err)
+			}
+			w.addEvent("$persistentSubscriptionConfig", eventstore.Event{Type: "junk", Data: []byte(own)})
 			w.create("b", nil)
 			if err := w.Delete(t.Context(), on("b")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		w.addEvent("$persistentSubscriptionConfig", eventstore.Event{Type: "junk", Data: []byte("{")})
+		twice := strings.Replace(own, group, group+","+group, 1)
+		w.addEvent("$persistentSubscriptionConfig", eventstore.Event{Type: "$PersistentConfig", Data: []byte(twice)})
 		w.restart()
-		if all, err := w.List(t.Context()); err != nil || len(all) != 1 || all[0].Key != on("a") {
-			t.Errorf("groups %v, %v", all, err)
+		if err := w.Delete(t.Context(), on("a")); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := w.List(t.Context()); err != nil || len(all) != 0 {
+			t.Errorf("after deletion there are %+v, %v", all, err)
 		}
 	})
 }

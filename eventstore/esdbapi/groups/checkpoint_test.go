@@ -159,6 +159,82 @@ func TestACheckpointOfAnEarlierGroupMeansNothing(t *testing.T) {
 	})
 }
 
+func TestTheCheckpointsOfEarlierGroupsAreNotRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.create("a", func(d *groups.Definition) { d.Settings.MinCheckpointCount = 1 })
+		c := w.consumer("a", 1)
+		for i := range 100 {
+			w.add("a", 1)
+			c.acks(names("a", i, i+1)...)
+			w.pass(3 * time.Second)
+		}
+		if err := w.Delete(t.Context(), on("a")); err != nil {
+			t.Fatal(err)
+		}
+		w.create("a", func(d *groups.Definition) { d.Start.From = groups.FromEnd })
+		w.restart()
+		if w.store.reads > 10 {
+			t.Errorf("%d events were read to find no checkpoint", w.store.reads)
+		}
+	})
+}
+
+// An event that comes after a group has read its stream, and before the log is followed, is noticed.
+func TestNothingIsMissedBeforeTheLogIsFollowed(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.store.set(blind)
+		w.create("a", nil)
+		c := w.consumer("a", 1)
+		w.add("a", 1)
+		c.hasNothing()
+		w.store.set(well)
+		w.pass(10 * time.Second)
+		c.acks("a/0")
+	})
+}
+
+func TestAGroupOnAllDoesNotSeeWhatGroupsWrite(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.create("a", func(d *groups.Definition) { d.Settings.MinCheckpointCount = 1 })
+		c := w.consumer("a", 10)
+		w.add("a", 2)
+		c.acks("a/0")
+		c.Nack(groups.Park, "", c.takes("a/1")...)
+		w.pass(time.Minute)
+		w.replay()
+		c.acks(parkedStream + "/0")
+		w.pass(time.Minute)
+		if len(w.checkpoints("a")) == 0 || len(w.disk.of(parkedStream)) == 0 || len(w.disk.of("$$"+parkedStream)) == 0 {
+			t.Fatal("nothing was written, the test is blind")
+		}
+		w.create("$all", nil)
+		c = w.consumer("$all", 10)
+		c.acks("$persistentSubscriptionConfig/0", "a/0", "a/1", "$persistentSubscriptionConfig/1")
+		c.hasNothing()
+	})
+}
+
+// Ids are unique in a store, but only the first of an append is checked against other streams.
+func TestTwoEventsOfOneIDAreBothDelivered(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		twin := eventstore.Event{ID: eventstore.EventID{1}, Type: "twin"}
+		for i, stream := range []string{"a", "b"} {
+			first := eventstore.Event{ID: eventstore.EventID{2, byte(i)}, Type: "first"}
+			if _, err := w.disk.append(eventstore.Append{Stream: stream, Expected: eventstore.Any, Events: []eventstore.Event{first, twin}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.create("$all", nil)
+		c := w.consumer("$all", 10)
+		c.acks("a/0")
+		id := c.takes("a/1")
+		c.acks("b/0")
+		c.hasNothing()
+		c.Ack(id...)
+		c.acks("b/1", "$persistentSubscriptionConfig/0")
+	})
+}
+
 func TestWhatIsNoCheckpointIsPassedOver(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.add("a", 4)

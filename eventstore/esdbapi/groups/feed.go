@@ -59,9 +59,6 @@ func (m *Manager) tell(e *eventstore.Recorded) {
 	for _, g := range r.stream[e.Stream] {
 		g.growWake.set()
 	}
-	if len(r.all) == 0 || hidden(e.Stream) {
-		return
-	}
 	for _, g := range r.all {
 		g.growWake.set()
 	}

@@ -222,6 +222,19 @@ func TestOneWhoNeverLooksHoldsUpNobody(t *testing.T) {
 	})
 }
 
+func TestOneWhoIsSilentLosesItsTurn(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.add("a", 1)
+		w.create("a", func(d *groups.Definition) { d.Settings.Strategy = groups.DispatchToSingle })
+		silent, other := w.consumer("a", 1), w.consumer("a", 1)
+		silent.takes("a/0")
+		w.pass(31 * time.Second) // it is the first, so it is given the event again
+		other.hasNothing()
+		w.pass(31 * time.Second) // and has not looked
+		other.acks("a/0+1")
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.add("a", 5)

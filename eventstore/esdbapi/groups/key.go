@@ -19,8 +19,8 @@ const (
 
 // Key names a group: the stream it reads, or All, and its own name.
 type Key struct {
-	Stream string
-	Group  string
+	Stream string `json:"stream"`
+	Group  string `json:"group"`
 }
 
 // String is the id of the subscription in the protocol.

@@ -158,9 +158,48 @@ func TestAReplayIsBounded(t *testing.T) {
 	})
 }
 
+func TestAReplayIncludesWhatIsBeingParked(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.add("a", 2)
+		w.create("a", nil)
+		c := w.consumer("a", 10)
+		w.store.set(away)
+		c.Nack(groups.Park, "", c.takes("a/0")...)
+		w.wait()
+		w.replay()
+		c.Nack(groups.Park, "", c.takes("a/1")...) // after the replay was asked for
+		w.store.set(well)
+		w.pass(10 * time.Second)
+		c.acks(parkedStream + "/0")
+		c.hasNothing()
+	})
+}
+
+// Messages that somebody holds for ever may fill the memory of a group. Parked ones then come one by one.
+func TestAReplayGoesOnInAFullGroup(t *testing.T) {
+	t.Parallel()
+	inWorld(t, groups.Config{GroupBytes: 10 << 10}, func(t *testing.T, w *world) {
+		w.add("a", 3)
+		w.create("a", nil)
+		c := w.consumer("a", 10)
+		c.Nack(groups.Park, "", c.takes(names("a", 0, 3)...)...)
+		w.addEvent("a", eventstore.Event{Type: "big", Data: make([]byte, 20<<10)})
+		w.wait()
+		c.takes("a/3")
+		w.replay()
+		if i := w.info("a"); i.InFlight+i.Retrying > 4 {
+			t.Errorf("%d in flight, %d queued", i.InFlight, i.Retrying)
+		}
+		c.acks(names(parkedStream, 0, 3)...)
+	})
+}
+
 func TestEventsParkedByAnEarlierGroupAreNotReplayed(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		w.park(2)
+		c := w.park(2)
+		w.replay(1)
+		c.acks(parkedStream + "/0")
+		w.pass(10 * time.Second)
 		if err := w.Delete(t.Context(), on("a")); err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +208,7 @@ func TestEventsParkedByAnEarlierGroupAreNotReplayed(t *testing.T) {
 			t.Errorf("%d parked, want 0", i.Parked)
 		}
 		w.replay()
-		c := w.consumer("a", 10)
+		c = w.consumer("a", 10)
 		c.acks("a/0", "a/1")
 		c.hasNothing()
 	})

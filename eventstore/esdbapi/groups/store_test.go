@@ -79,6 +79,7 @@ const (
 	well  health = iota
 	away         // nothing works
 	vague        // appends are stored or not, and never answered; reads are well
+	blind        // the end of the log cannot be found; all else is well
 	gone         // as away, for ever: the process has crashed
 )
 
@@ -140,6 +141,12 @@ func (c *conn) Append(ctx context.Context, a eventstore.Append) (eventstore.Resu
 }
 
 func (c *conn) Head(ctx context.Context) (eventstore.Position, error) {
+	c.mu.Lock()
+	isBlind := c.health == blind
+	c.mu.Unlock()
+	if isBlind {
+		return 0, errAway
+	}
 	return eventstore.Position(len(c.of("$all"))), c.usable(ctx)
 }
 
