@@ -43,7 +43,7 @@ func (m *Manager) Update(ctx context.Context, d Definition) error {
 		if i < 0 {
 			return nil, fmt.Errorf("%w: %s", ErrNotFound, d.Key)
 		}
-		from, err := placeStart(ctx, m.cfg.Store, d.Key, d.Start)
+		from, err := placeStart(ctx, &m.cfg, d.Key, d.Start)
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +174,7 @@ func (m *Manager) check(d Definition) (entry, error) {
 
 // place finds out where a new group begins, in its source and in what earlier ones left behind.
 func (m *Manager) place(ctx context.Context, e *entry) (err error) {
-	if e.From, err = placeStart(ctx, m.cfg.Store, e.Key, e.Start); err != nil {
+	if e.From, err = placeStart(ctx, &m.cfg, e.Key, e.Start); err != nil {
 		return err
 	}
 	if e.CheckpointFrom, err = streamEnd(ctx, m.cfg.Store, e.Key.checkpointStream()); err != nil {

@@ -83,7 +83,7 @@ func configAppend(entries []entry, at eventstore.Expected) eventstore.Append {
 
 // placeStart finds out where a group starts, once and for all: what is appended after its creation is
 // delivered even if nobody connects before the process ends.
-func placeStart(ctx context.Context, s Store, k Key, start Start) (Place, error) {
+func placeStart(ctx context.Context, cfg *Config, k Key, start Start) (Place, error) {
 	switch {
 	case start.From == FromStart:
 		return 0, nil
@@ -94,7 +94,7 @@ func placeStart(ctx context.Context, s Store, k Key, start Start) (Place, error)
 	case start.From == FromPlace && k.Stream != All:
 		return Place(start.At), nil // the events before revision n are n
 	}
-	end, err := sourceEnd(ctx, s, k)
+	end, err := sourceEnd(ctx, cfg, k)
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("find the end of %s: %w", k.Stream, err)
@@ -109,11 +109,11 @@ func placeStart(ctx context.Context, s Store, k Key, start Start) (Place, error)
 // maxPlace is the largest revision and position of the protocol.
 const maxPlace = 1<<63 - 1
 
-func sourceEnd(ctx context.Context, s Store, k Key) (Place, error) {
+func sourceEnd(ctx context.Context, cfg *Config, k Key) (Place, error) {
 	if k.Stream == All {
-		head, err := s.Head(ctx)
+		head, err := cfg.Store.Head(ctx)
 		return Place(head), err //nolint:wrapcheck // the caller says what was read
 	}
-	end, err := streamEnd(ctx, s, k.Stream)
+	end, err := streamEnd(ctx, cfg.Source, k.Stream)
 	return Place(end), err
 }

@@ -28,7 +28,7 @@ func (g *group) follow(ctx context.Context, e *eventstore.Recorded) (Delivery, e
 	if !found || err != nil || at == eventstore.End || eventstore.ValidName("stream", string(stream)) != nil {
 		return Delivery{Link: e}, nil
 	}
-	for target, err := range g.cfg.Store.ReadStream(ctx, string(stream), at, eventstore.Forward) {
+	for target, err := range g.cfg.Source.ReadStream(ctx, string(stream), at, eventstore.Forward) {
 		if errors.Is(err, eventstore.ErrStreamNotFound) {
 			break
 		}

@@ -23,6 +23,9 @@ type Store interface {
 type Config struct {
 	Store Store
 	Now   func() time.Time
+	// Source is how the events of a stream, and what links point to, are read: it may hide some, and answer
+	// eventstore.ErrStreamNotFound where all are. Default Store.
+	Source eventstore.StreamReader
 	// Match turns the filter of a definition into a predicate. Required where groups have filters.
 	Match func(filter []byte) (func(*eventstore.Recorded) bool, error)
 	// Trouble is told of calls to the store that failed, and are being repeated. It must not block.
@@ -39,6 +42,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.MaxGroups < 0 || c.GroupBytes < 0 {
 		return errors.New("a limit is negative: leave it out for the default")
+	}
+	if c.Source == nil {
+		c.Source = c.Store
 	}
 	if c.MaxGroups == 0 {
 		c.MaxGroups = 1000

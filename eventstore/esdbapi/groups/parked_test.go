@@ -1,7 +1,9 @@
 package groups_test
 
 import (
+	"context"
 	"encoding/json"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -243,6 +245,41 @@ func TestLinksAreFollowed(t *testing.T) {
 		}
 		if i := w.info("l"); i.Awaiting != 0 {
 			t.Errorf("%d awaiting after all were acknowledged by the ids of the links", i.Awaiting)
+		}
+	})
+}
+
+// hiding shows the events of a stream from a revision on.
+type hiding struct {
+	*conn
+	before map[string]uint64
+}
+
+func (h hiding) ReadStream(ctx context.Context, stream string, from uint64, dir eventstore.Direction) iter.Seq2[eventstore.Recorded, error] {
+	if dir == eventstore.Backward {
+		return h.conn.ReadStream(ctx, stream, from, dir)
+	}
+	return h.conn.ReadStream(ctx, stream, max(from, h.before[stream]), dir)
+}
+
+func TestWhatTheSourceHidesIsNotDelivered(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.stop()
+		w.config.Source = hiding{connect(w.disk), map[string]uint64{"a": 2, parkedStream: 1000}}
+		w.start()
+		w.add("a", 4)
+		w.addEvent("l", eventstore.Event{Type: "$>", Data: []byte("1@a")})
+		w.create("a", nil)
+		c := w.consumer("a", 10)
+		c.acks("a/2")
+		c.Nack(groups.Park, "", c.takes("a/3")...)
+		w.wait()
+		w.replay() // what groups write is never hidden from them
+		c.acks(parkedStream + "/0")
+		c.hasNothing()
+		w.create("l", func(d *groups.Definition) { d.Settings.ResolveLinks = true })
+		if got, d := w.consumer("l", 1).next(); got != "l/0" || d.Event != nil {
+			t.Errorf("delivered %q with event %v", got, d.Event)
 		}
 	})
 }

@@ -68,7 +68,7 @@ func (g *group) source(ctx context.Context, at Place) iter.Seq2[eventstore.Recor
 	if g.entry.Key.Stream == All {
 		return g.cfg.Store.ReadAll(ctx, eventstore.Position(at), eventstore.Forward)
 	}
-	return g.cfg.Store.ReadStream(ctx, g.entry.Key.Stream, uint64(at), eventstore.Forward)
+	return g.cfg.Source.ReadStream(ctx, g.entry.Key.Stream, uint64(at), eventstore.Forward)
 }
 
 func (g *group) placeOf(e *eventstore.Recorded) Place {
