@@ -14,11 +14,11 @@ import (
 	"github.com/logoutd/logoutd/eventstore/esdbapi/groups"
 )
 
-// TestSimulation lets consumers that acknowledge, refuse, stall and vanish, a store that fails, and a process that
+// TestSimulationOfConsumers lets consumers that acknowledge, refuse, stall and vanish, a store that fails, and a process that
 // crashes and is updated have their way in an order that a seed decides, and compares what is delivered and
 // written with a model after every step.
 // LOGOUTD_SIMULATION_SEED repeats a run, LOGOUTD_SIMULATION_ROUNDS makes it longer.
-func TestSimulation(t *testing.T) {
+func TestSimulationOfConsumers(t *testing.T) {
 	t.Parallel()
 	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 8, rand.Uint64(), rand.Uint64()}
 	if seed, err := strconv.ParseUint(os.Getenv("LOGOUTD_SIMULATION_SEED"), 10, 64); err == nil {
