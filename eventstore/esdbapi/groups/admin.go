@@ -161,10 +161,16 @@ func (m *Manager) running(ctx context.Context) error {
 	return nil
 }
 
+// maxFilterBytes bounds what a filter adds to every event of the configuration.
+const maxFilterBytes = 4096
+
 // check is what can be said of a definition without the store.
 func (m *Manager) check(d Definition) (entry, error) {
 	if err := errors.Join(d.Key.validate(), d.Settings.validate()); err != nil {
 		return entry{}, err
+	}
+	if len(d.Filter) > maxFilterBytes {
+		return entry{}, fmt.Errorf("%w: filter of %d bytes, at most %d", ErrInvalid, len(d.Filter), maxFilterBytes)
 	}
 	if _, err := m.match(d.Filter); err != nil {
 		return entry{}, err
@@ -213,6 +219,9 @@ func (m *Manager) change(ctx context.Context, edit func([]entry) ([]entry, error
 			return nil
 		}
 		m.lose(err)
+		if errors.Is(err, eventstore.ErrTooLarge) {
+			return fmt.Errorf("%w: all groups together are too large, delete one: %w", ErrInvalid, err)
+		}
 		if !errors.Is(err, eventstore.ErrConflict) {
 			break
 		}

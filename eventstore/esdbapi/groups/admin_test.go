@@ -108,6 +108,35 @@ func TestGroupsThatAreThereOrNot(t *testing.T) {
 	})
 }
 
+func TestTheConfigurationIsBounded(t *testing.T) {
+	t.Parallel()
+	inWorld(t, groups.Config{MaxGroups: 1000}, func(t *testing.T, w *world) {
+		filter := func(n int) func(*groups.Definition) {
+			return func(d *groups.Definition) { d.Filter = make([]byte, n) }
+		}
+		if err := w.Create(t.Context(), definition("a", filter(4097))); !errors.Is(err, groups.ErrInvalid) {
+			t.Errorf("a long filter: %v", err)
+		}
+		w.create("s", filter(4096))
+		own := string(w.disk.of("$persistentSubscriptionConfig")[0].Data)
+		group := own[strings.Index(own, "[")+1 : len(own)-2]
+		all := []string{group}
+		for i := 0; len(all)*len(group) < eventstore.MaxAppendBytes-2*len(group); i++ {
+			all = append(all, strings.Replace(group, `"s"`, fmt.Sprintf(`"s%d"`, i), 1))
+		}
+		w.addEvent("$persistentSubscriptionConfig",
+			eventstore.Event{Type: "$PersistentConfig", Data: []byte(strings.Replace(own, group, strings.Join(all, ","), 1))})
+		w.restart()
+		var err error
+		for i := 0; err == nil && i < 5; i++ {
+			err = w.Create(t.Context(), definition(fmt.Sprint("more", i), filter(4096)))
+		}
+		if !errors.Is(err, groups.ErrInvalid) || !errors.Is(err, eventstore.ErrTooLarge) {
+			t.Errorf("a group too many: %v", err)
+		}
+	})
+}
+
 func TestThereAreOnlySoManyGroups(t *testing.T) {
 	t.Parallel()
 	test := func(t *testing.T, w *world) {

@@ -34,10 +34,8 @@ func (g *group) pickLocked(m *message) *Consumer {
 	switch g.entry.Settings.Strategy {
 	case DispatchToSingle:
 		g.turn = 0
-	case Pinned:
-		return g.pinnedLocked(m, m.target().Stream)
-	case PinnedByCorrelation:
-		return g.pinnedLocked(m, correlation(m))
+	case Pinned, PinnedByCorrelation:
+		return g.pinnedLocked(m)
 	case RoundRobin:
 	}
 	return g.nextLocked(m)
@@ -56,16 +54,16 @@ func (g *group) nextLocked(m *message) *Consumer {
 	return nil
 }
 
-// pinnedLocked weighs each consumer against the key and takes the heaviest that has room: when consumers
+// pinnedLocked weighs each consumer against the key of the message and takes the heaviest that has room: when consumers
 // come and go, only the keys of those change hands.
-func (g *group) pinnedLocked(m *message, key string) (best *Consumer) {
+func (g *group) pinnedLocked(m *message) (best *Consumer) {
 	type pair struct {
 		key      string
 		consumer uint64
 	}
 	var heaviest uint64
 	for _, c := range g.consumers {
-		weight := maphash.Comparable(g.seed, pair{key, c.number})
+		weight := maphash.Comparable(g.seed, pair{m.pin, c.number})
 		if (best == nil || weight > heaviest) && c.roomLocked(m) {
 			best, heaviest = c, weight
 		}
@@ -73,13 +71,13 @@ func (g *group) pinnedLocked(m *message, key string) (best *Consumer) {
 	return best
 }
 
-// correlation is the $correlationId of a message, its stream when it has none.
-func correlation(m *message) string {
+// pin is what decides about the consumer of a delivery: its $correlationId, or its stream.
+func pin(d Delivery, by Strategy) string {
 	var meta struct {
 		ID string `json:"$correlationId"`
 	}
-	if err := json.Unmarshal(m.target().Metadata, &meta); err != nil || meta.ID == "" {
-		return m.target().Stream
+	if by == PinnedByCorrelation && json.Unmarshal(d.target().Metadata, &meta) == nil && meta.ID != "" {
+		return meta.ID
 	}
-	return meta.ID
+	return d.target().Stream
 }

@@ -30,7 +30,7 @@ type Config struct {
 	Match func(filter []byte) (func(*eventstore.Recorded) bool, error)
 	// Trouble is told of calls to the store that failed, and are being repeated. It must not block.
 	Trouble func(Key, error)
-	// MaxGroups is how many groups there may be. Default 1000.
+	// MaxGroups is how many groups there may be: all of them are written anew whenever one changes. Default 200.
 	MaxGroups int
 	// GroupBytes is about how many bytes of events one group holds in memory. Default 16 MiB.
 	GroupBytes int
@@ -47,7 +47,7 @@ func (c *Config) setDefaults() error {
 		c.Source = c.Store
 	}
 	if c.MaxGroups == 0 {
-		c.MaxGroups = 1000
+		c.MaxGroups = 200
 	}
 	if c.GroupBytes == 0 {
 		c.GroupBytes = 16 << 20

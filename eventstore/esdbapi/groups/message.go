@@ -39,6 +39,7 @@ type message struct {
 	Delivery
 	seq    uint64 // the order of reading, within the group
 	weight int
+	pin    string // of the strategies that pin
 
 	ledger *ledger
 	entry  *list.Element // in ledger.open
@@ -53,8 +54,9 @@ type message struct {
 // overhead is what a message costs beside its bytes.
 const overhead = 512
 
-func newMessage(d Delivery) *message {
-	m := &message{Delivery: d, weight: overhead}
+// newMessage does what takes time and needs no lock.
+func newMessage(d Delivery, by Strategy) *message {
+	m := &message{Delivery: d, weight: overhead, pin: pin(d, by)}
 	for _, e := range []*eventstore.Recorded{d.Event, d.Link} {
 		if e != nil {
 			m.weight += len(e.Stream) + len(e.Type) + len(e.Data) + len(e.Metadata)

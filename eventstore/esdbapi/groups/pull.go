@@ -84,26 +84,33 @@ func (g *group) consider(ctx context.Context, e *eventstore.Recorded) error {
 	if all && hidden(e.Stream) {
 		return nil
 	}
-	wanted := g.match == nil || g.match(e)
-	d := Delivery{Event: e}
-	if wanted && g.entry.Settings.ResolveLinks {
-		var err error
-		if d, err = g.follow(ctx, e); err != nil {
+	var m *message
+	if g.match == nil || g.match(e) {
+		d, err := g.resolve(ctx, e)
+		if err != nil {
 			return err
 		}
+		m = newMessage(d, g.entry.Settings.Strategy)
 	}
 	at := g.placeOf(e)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.trouble = nil
 	g.known = max(g.known, at)
-	if wanted {
-		g.admitLocked(newMessage(d), &g.main, at)
+	if m != nil {
+		g.admitLocked(m, &g.main, at)
 		return nil
 	}
 	g.main.pass(at)
 	g.keepWake.set()
 	return nil
+}
+
+func (g *group) resolve(ctx context.Context, e *eventstore.Recorded) (Delivery, error) {
+	if !g.entry.Settings.ResolveLinks {
+		return Delivery{Event: e}, nil
+	}
+	return g.follow(ctx, e)
 }
 
 func (g *group) reachedEnd() {

@@ -78,9 +78,10 @@ func (g *group) readParked(ctx context.Context, from, to uint64) error {
 		if err != nil {
 			return err
 		}
+		m := newMessage(d, g.entry.Settings.Strategy)
 		g.mu.Lock()
 		g.parkedNext = e.Revision + 1
-		g.admitLocked(newMessage(d), &g.parked, Place(g.parkedNext))
+		g.admitLocked(m, &g.parked, Place(g.parkedNext))
 		g.mu.Unlock()
 	}
 	g.mu.Lock()
