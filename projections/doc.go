@@ -22,9 +22,15 @@
 //     on how they were cut into batches. Rebuilt from nothing it equals the live one.
 //   - P8, retry: any other error is taken for passing. The runner tries again, from
 //     the position that the database reports, with growing pauses, and says so in its status.
-//   - P9, waiting costs the database nothing: WaitFor is answered from memory.
+//   - P9, waiting costs the database nothing: WaitFor is answered from memory. Standing by, one
+//     look at the checkpoint serves all who wait.
 //   - P10, health: a projection is ill when it has stopped, or lags and has not moved for
 //     a while. One that is behind and moving is well.
+//   - P11, turns: where processes share a read model (Shared), one has its turn and applies. The
+//     others stand by: they follow the checkpoint that it stores, so that reads, WaitFor and health
+//     are those of the read model, and apply nothing. When the turn is free the next one acquires.
+//     Who is fenced, or finds the read model moved, stands by again, and verifies it again (P6):
+//     its database may have failed over to an older copy. Who shares with nobody stops (P2, P3).
 //
 // Events passed to Apply are valid after the call: the runner expects of a store that it does
 // not reuse the slices of an event it has yielded.

@@ -21,6 +21,16 @@ type Projection interface {
 	Apply(ctx context.Context, from eventstore.Position, events []eventstore.Recorded) error
 }
 
+// Shared is a Projection in a database that several processes share. One of them at a time feeds
+// it, the others stand by, follow its checkpoint and take over (P11).
+type Shared interface {
+	Projection
+	// Await returns when it is the caller's turn to Acquire and Apply, or the context ends. The turn
+	// lasts until release is called or the process is gone. Turns keep processes from fighting; what
+	// keeps the read model right is the fence (P3), should two ever believe that it is their turn.
+	Await(ctx context.Context) (release func(), err error)
+}
+
 // Description says what a projection is.
 type Description struct {
 	Name string // as in "activetokens"

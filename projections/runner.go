@@ -111,12 +111,34 @@ func (r *Runner) run(parent context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
+	group.Go(func() { r.watchHead(ctx) })
+	shared, isShared := r.config.Projection.(Shared)
+	if !isShared {
+		return r.project(ctx)
+	}
+	for {
+		err := r.turn(ctx, shared)
+		if !errors.Is(err, ErrFenced) && !errors.Is(err, ErrMoved) {
+			return err
+		}
+		r.trouble(err, "projection lost its turn, standing by")
+		if newBackoff().wait(ctx) != nil {
+			return nil
+		}
+	}
+}
 
+// project takes the read model over and applies events until the context ends.
+func (r *Runner) project(parent context.Context) error {
+	ctx, cancel := context.WithCancel(parent)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
 	checkpoint, err := r.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	r.state.acquired(checkpoint.Position, r.config.Now())
+	r.state.began(checkpoint.Position, false, r.config.Now())
 	r.config.Log.Info().Str("projection", r.config.Projection.Describe().Name).
 		Uint64("position", uint64(checkpoint.Position)).Msg("projection started")
 
@@ -127,8 +149,6 @@ func (r *Runner) run(parent context.Context) error {
 		defer close(events)
 		pullErr = r.pull(ctx, checkpoint.Position, events)
 	})
-	group.Go(func() { r.watchHead(ctx) })
-
 	if err := r.applyAll(ctx, checkpoint.Position, events); err != nil {
 		return err
 	}
@@ -203,13 +223,10 @@ func (r *Runner) apply(ctx context.Context, from eventstore.Position, batch []ev
 			return err
 		}
 		// The commit may have happened although its answer was lost.
+		// Whatever else it may be, the next Apply tells, which compares epoch and position itself.
 		checkpoint, err := r.config.Projection.Checkpoint(ctx)
-		switch last := batch[len(batch)-1].Position; {
-		case err != nil: // as above; Apply compares the position itself
-		case checkpoint.Position == last:
+		if err == nil && checkpoint.Position == batch[len(batch)-1].Position {
 			return nil
-		case checkpoint.Position != from:
-			return &MovedError{Expected: from, Actual: checkpoint.Position}
 		}
 	}
 }

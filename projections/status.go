@@ -17,7 +17,8 @@ type Status struct {
 	// LagTime is the age of the oldest event not applied yet, 0 when there is none.
 	LagTime   time.Duration
 	LastMoved time.Time // when Position last changed, or the runner started
-	Running   bool      // acquired, and not stopped
+	Running   bool      // acquired or standing by, and not stopped
+	Standby   bool      // another process applies; Position is the checkpoint that it stored (P11)
 	Healthy   bool      // see P10
 	// Err is why it stopped, or the trouble it is in while it tries again; nil when it is well.
 	Err error
@@ -32,7 +33,7 @@ func (r *Runner) Status() Status {
 	status := Status{
 		Projection: r.config.Projection.Describe(),
 		Position:   s.position, Head: s.head, LastMoved: s.lastMoved,
-		Running: s.running, Err: s.err,
+		Running: s.running, Standby: s.standby, Err: s.err,
 	}
 	if s.head > s.position {
 		status.Lag = uint64(s.head - s.position)
@@ -61,6 +62,7 @@ type state struct {
 	behindSince time.Time // when it fell behind, or last moved
 	lastMoved   time.Time
 	running     bool
+	standby     bool
 	stopped     bool
 	err         error
 	waiters     waiters
@@ -71,10 +73,12 @@ func (s *state) init(now time.Time) {
 	s.lastMoved = now
 }
 
-func (s *state) acquired(at eventstore.Position, now time.Time) {
+// began applying at a position, or standing by there.
+func (s *state) began(at eventstore.Position, standby bool, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.position, s.lastMoved, s.running, s.err = at, now, true, nil
+	s.position, s.lastMoved, s.running, s.standby = at, now, true, standby
+	s.oldest, s.behindSince, s.err = time.Time{}, now, nil
 	s.waiters.release(at)
 }
 
@@ -114,6 +118,6 @@ func (s *state) troubled(err error) {
 func (s *state) stop(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running, s.stopped, s.err = false, true, err
+	s.running, s.standby, s.stopped, s.err = false, false, true, err
 	s.waiters.releaseAll()
 }

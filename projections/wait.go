@@ -60,6 +60,12 @@ func (s *state) isAwaited(last eventstore.Position) bool {
 	return len(s.waiters) > 0 && s.waiters[0].position <= last
 }
 
+func (s *state) hasWaiters() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiters) > 0
+}
+
 type waiter struct {
 	position eventstore.Position
 	released chan struct{}

@@ -64,6 +64,9 @@ func (h *Handler) probeProjection(context.Context) (string, error) {
 	s := h.config.Progress.Status()
 	detail := fmt.Sprintf("%s@%d at %s of %s, %d events and %s behind", s.Projection.Name, s.Projection.Version,
 		s.Position, s.Head, s.Lag, s.LagTime.Round(time.Millisecond))
+	if s.Standby {
+		detail += ", standing by"
+	}
 	switch {
 	case s.Err != nil && (!s.Healthy || !s.Running):
 		return "", fmt.Errorf("%s: %w", detail, s.Err)
