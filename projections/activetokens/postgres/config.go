@@ -63,6 +63,7 @@ func parse(rawURL string) (*target, error) {
 		return nil, errors.New("read model: cannot be read as postgres://USER:PASSWORD@HOST:PORT/DATABASE; " +
 			"in the password, write % as %25, / as %2F, @ as %40, # as %23, ? as %3F")
 	}
+	u.RawQuery = strings.ReplaceAll(u.RawQuery, "+", "%2B") // which is itself here, as in libpq
 	query := u.Query()
 	if query.Has("password") || query.Has("sslpassword") {
 		return nil, errors.New("read model: a password belongs before the @ of the URL, or into PGPASSWORD or PGPASSFILE")
@@ -75,14 +76,14 @@ func parse(rawURL string) (*target, error) {
 		return nil, errors.New("read model: search_path names one schema, in at most 63 bytes and not pg_…")
 	}
 	query.Del("search_path")
-	u.RawQuery = query.Encode()
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
 	password, hasPassword := u.User.Password()
 	if hasPassword {
 		u.User = url.User(u.User.Username())
 	}
 	pool, err := pgxpool.ParseConfig(u.String())
 	if err != nil {
-		return nil, fmt.Errorf("read model %s: %w", Redact(rawURL), errors.Unwrap(err))
+		return nil, fmt.Errorf("read model: %w", err)
 	}
 	if hasPassword {
 		pool.ConnConfig.Password = password

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,6 +96,5 @@ func (s *Store) sql(text string) string {
 
 // bounded gives a call its time (PG7).
 func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, s.config.Timeout,
-		fmt.Errorf("read model %s: no answer within %s", s.location, s.config.Timeout))
+	return context.WithTimeout(ctx, s.config.Timeout)
 }
