@@ -81,6 +81,8 @@ func redacted(f *pflag.Flag) string {
 		return "[secret]"
 	case strings.HasSuffix(f.Name, "url"), f.Name == "store":
 		return config.Redact(value)
+	case f.Name == "readmodel":
+		return config.RedactReadModel(value)
 	}
 	return value
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/eventstore/esdbapi"
 	"github.com/logoutd/logoutd/projections"
-	"github.com/logoutd/logoutd/projections/activetokens/sqlite"
 	"github.com/logoutd/logoutd/projections/httpapi"
 )
 
@@ -84,14 +83,14 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 	}
 
 	// What is read.
-	model, err := sqlite.Open(ctx, sqlite.Config{Path: s.ReadModelFile()})
+	model, err := openReadModel(ctx, &s)
 	if err != nil {
 		return err
 	}
 	undo.add(func(context.Context) error { return model.Close() })
 	runner, err := projections.NewRunner(projections.Config{
 		Source: store, Projection: model, Now: time.Now, Log: log,
-		BatchEvents: 16384, Buffer: 32768, // SQLite writes a page once for all of its rows in a transaction
+		BatchEvents: 16384, Buffer: 32768, // a transaction writes a page once for all of its rows
 	})
 	if err != nil {
 		return err

@@ -22,8 +22,9 @@ type Serve struct {
 	// Store is where events live: "embedded", or an EventStoreDB connection string. Wrong, and the
 	// history is somewhere else.
 	Store string
-	// ReadModel is where the projection writes: sqlite:<file>; "" is a file in Data. It can be
-	// deleted at any time, and is rebuilt from the events.
+	// ReadModel is where the projection writes: sqlite:<file>, "" is a file in Data; or a postgres://
+	// URL, which several processes over one event store share. It can be deleted at any time, and is
+	// rebuilt from the events.
 	ReadModel string
 	// KeyFile holds the keys of tokens; "" is a file in Data. Lost, and no living token is recognised.
 	KeyFile string
@@ -65,7 +66,7 @@ type Flags interface {
 func (s *Serve) AddFlags(f Flags) {
 	f.StringVar(&s.Data, "data", "./data", "folder of event store, read model and keys")
 	f.StringVar(&s.Store, "store", Embedded, "event store: embedded, esdb://HOST:PORT or esdb+discover://HOST:PORT,HOST:PORT; with a password better LOGOUTD_STORE")
-	f.StringVar(&s.ReadModel, "readmodel", "", "read model: sqlite:FILE (default sqlite:DATA/readmodel.db)")
+	f.StringVar(&s.ReadModel, "readmodel", "", "read model: sqlite:FILE or postgres://USER@HOST/DATABASE (default sqlite:DATA/readmodel.db); with a password better LOGOUTD_READMODEL")
 	f.StringVar(&s.KeyFile, "key-file", "", "keys of tokens, made if missing, mode 0600 (default DATA/keys)")
 	f.StringVar(&s.NATSListen, "nats-listen", "127.0.0.1:4222", "where the embedded NATS server listens, loopback only")
 	f.StringVar(&s.HTTP, "http", "127.0.0.1:8080", "where the read side listens")
@@ -100,7 +101,6 @@ func (s *Serve) Complete(f Flags) error {
 		}
 	}
 	bad(s.Data != "", "--data: name a folder")
-	bad(strings.HasPrefix(s.ReadModel, "sqlite:") && s.ReadModel != "sqlite:", "--readmodel %s: want sqlite:FILE", s.ReadModel)
 	bad(s.NATS.URL == "" || !f.Changed("nats-listen"),
 		"--nats-url and --nats-listen exclude each other: with a URL no server is embedded")
 	bad(s.NATS.URL != "" || !s.NATS.hasCredentials(),
@@ -117,11 +117,11 @@ func (s *Serve) Complete(f Flags) error {
 		"--log-format %s: want auto, console or json", s.LogFormat)
 	_, _, err = net.SplitHostPort(s.HTTP)
 	bad(err == nil, "--http %s: want host:port, like 127.0.0.1:8080", s.HTTP)
-	return errors.Join(append(problems, s.NATS.Check())...)
+	return errors.Join(append(problems, checkReadModel(s.ReadModel), s.NATS.Check())...)
 }
 
 // ReadModelFile is the file of --readmodel.
-func (s *Serve) ReadModelFile() string { return strings.TrimPrefix(s.ReadModel, "sqlite:") }
+func (s *Serve) ReadModelFile() string { return strings.TrimPrefix(s.ReadModel, sqlitePrefix) }
 
 // StoreFolder is where the embedded store lives.
 func (s *Serve) StoreFolder() string { return filepath.Join(s.Data, "events") }
