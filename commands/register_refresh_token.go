@@ -71,12 +71,9 @@ func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshT
 	if known {
 		issued, position, err = p.firstOf(ctx, to.session)
 	}
-	if own && CodeOf(err) == CodeUnavailable { // "nothing was done" would be untrue
-		err = fmt.Errorf("%w: the token has its pointer and no family: %w", eventstore.ErrOutcomeUnknown, err)
-	}
 	switch {
 	case err != nil:
-		return RegisterReceipt{}, err
+		return RegisterReceipt{}, begun(own, err)
 	case issued.SessionID != to.session:
 		return RegisterReceipt{}, errCommandIDReused
 	case issued.Kind != refreshtoken.Registered || !contains(fingerprints, issued.Fingerprint):
@@ -85,12 +82,21 @@ func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshT
 		return RegisterReceipt{}, errTokenTaken
 	case known:
 		if err := p.checkLive(ctx, to.session); err != nil {
-			return RegisterReceipt{}, err
+			return RegisterReceipt{}, begun(own, err)
 		}
 	}
 	return RegisterReceipt{
 		CommandID: c.CommandID, Position: position, SessionID: issued.SessionID, ExpiresAt: issued.ExpiresAt,
 	}, nil
+}
+
+// begun is the error of a registration whose pointer is its own, or not: if it is, "nothing was done"
+// would be untrue.
+func begun(own bool, err error) error {
+	if own && CodeOf(err) == CodeUnavailable {
+		return fmt.Errorf("%w: the token has its pointer, its family is not known: %w", eventstore.ErrOutcomeUnknown, err)
+	}
+	return err
 }
 
 func registration(c *RegisterRefreshToken, session refreshtoken.SessionID, f credential.Fingerprint, now time.Time) refreshtoken.Issue {

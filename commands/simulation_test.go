@@ -26,7 +26,7 @@ import (
 // LOGOUTD_SIMULATION_SEED repeats a run, LOGOUTD_SIMULATION_ROUNDS makes it longer.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	seeds := []uint64{1, 2, 3, rand.Uint64()}
+	seeds := []uint64{1, 2, 3, 3740837334875641203, rand.Uint64()} // the long one once found a lie
 	if seed, err := strconv.ParseUint(os.Getenv("LOGOUTD_SIMULATION_SEED"), 10, 64); err == nil {
 		seeds = []uint64{seed}
 	}
