@@ -99,7 +99,7 @@ type held struct {
 	place
 
 	revision uint64 // in the claim stream
-	alone    bool   // no claim of the same place was there before that may be under way
+	alone    bool   // no append of an earlier claim may be under way
 }
 
 // acquire claims the place of an append, or finds the append that its first id belongs to.
@@ -124,9 +124,10 @@ func (s *Store) acquire(ctx context.Context, a *eventstore.Append, p place) (hel
 			return held{}, nil, err
 		case at.holds(id):
 			return held{}, &at, s.confirm(ctx, id, last)
-		case at.free() && last.place == p:
+		case !at.free() || s.cfg.Now().Sub(last.recordedAt) >= s.cfg.Grace: // it will never be stored
+		case last.place == p:
 			alone = false
-		case at.free() && s.cfg.Now().Sub(last.recordedAt) < s.cfg.Grace:
+		default:
 			return held{}, nil, fmt.Errorf("%w: event id %s is being appended to stream %s, or was %s ago: come again",
 				eventstore.ErrUnavailable, id, last.Stream, s.cfg.Grace)
 		}

@@ -25,12 +25,12 @@
 //     another place may follow only when the last is older than Grace; until then the answer is ErrUnavailable.
 //   - C6: an append is handed to the store within Deadline of the moment before its claim, or not at all,
 //     by the wall clock and by the deadline of its context.
-//   - C7: Duplicate is false only when the claim followed none of the same place, and the events that are read back
+//   - C7: Duplicate is false only when no append of an earlier claim may be under way, and the events that are read back
 //     from the place are, byte for byte, those of the call. When this cannot be known it is true: whoever
 //     sees it set has to look at what is stored.
 //   - C8: a definite refusal that leaves the place free (an expectation that lies in the future) releases
 //     the claim by an event of its own, at the revision after the claim, so that a correct repeat need not wait for
-//     Grace. A claim that followed one of the same place is not released: that one may still be under way.
+//     Grace. It is not released while the append of an earlier one of the same place may be under way.
 //   - C9: claim streams are hidden. Reads and subscriptions leave them out, Head is the last event that is left, to
 //     ReadStream and Load they do not exist, and an Append to one is ErrInvalid.
 //
@@ -41,7 +41,7 @@
 // nothing can be stored any more at the place before: it is filled by somebody else (C4), the only
 // call that ever claimed it was refused for good (C8), or all its appends are too old (C5, C6). So all
 // appends that can be stored compete for one place, and the store gives a place to one (E2).
-// When it has got I, no further claim is made (C3).
+// When it has got I, no claim of another place is made any more (C3).
 //
 // C5 trusts clocks, and nothing else does. It needs that an append which the store has not refused is stored within
 // Grace − Deadline of being handed over, or never, less the difference between the clock of the store

@@ -121,6 +121,22 @@ func TestAnAppendHasADeadline(t *testing.T) {
 	})
 }
 
+// Ensure that a repeat of what can never be stored does not keep the id from others again and again.
+func TestAnOldClaimOfTheSamePlaceRunsOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := eventstoretest.NewPerStream()
+		ahead := of("s", eventstore.AtRevision(7), "x", 1)
+		crashed(t, store, ahead)
+		time.Sleep(61 * time.Second)
+		s := over(t, store, claims.Config{})
+		if _, err := s.Append(t.Context(), ahead); !errors.Is(err, eventstore.ErrConflict) {
+			t.Errorf("the repeat answers %v", err)
+		}
+		must(t, s, of("other", eventstore.NoStream, "x", 1))
+	})
+}
+
 // Ensure that a refused run releases nothing when another has claimed the place since.
 func TestOnlyTheLastClaimIsReleased(t *testing.T) {
 	t.Parallel()
