@@ -26,9 +26,10 @@ A copy that was interrupted goes on when it is started again: what the target ha
 holds anything else is refused and left as it is. What is written to the source meanwhile is not copied: stop
 logoutd first, or copy twice and stop it for the second time only.
 
-A store is a data folder, as --data of serve names it:
+A store is a data folder, as --data of serve names it, or an EventStoreDB or KurrentDB server:
 
   logoutd copy --from ./data --to /srv/logoutd
+  logoutd copy --from ./data --to esdb+discover://db.example:2113
   logoutd copy --from ./data --to /srv/logoutd --verify    compare only
 
 The keys of tokens are no events: move the key file too.`,
@@ -36,8 +37,8 @@ The keys of tokens are no events: move the key file too.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.from, "from", "", "store to copy from: a data folder")
-	f.StringVar(&c.to, "to", "", "store to copy to, empty or the result of an earlier copy")
+	f.StringVar(&c.from, "from", "", "store to copy from: a data folder, esdb://HOST:PORT or esdb+discover://HOST:PORT; with a password better LOGOUTD_FROM")
+	f.StringVar(&c.to, "to", "", "store to copy to, likewise: empty, or the result of an earlier copy; with a password better LOGOUTD_TO")
 	f.BoolVar(&c.verify, "verify", false, "compare both and copy nothing")
 	f.DurationVar(&c.patience, "patience", time.Minute, "how long to wait for a store that is away")
 	f.BoolVar(&c.asJSON, "json", false, "print the result as JSON")

@@ -4,13 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/logoutd/logoutd/commands/natsapi"
+	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/esdbapi"
+	"github.com/logoutd/logoutd/eventstore/eventstoretest"
 	"github.com/logoutd/logoutd/eventstore/transfer"
 )
 
@@ -101,6 +106,52 @@ func mustCopyTo(t *testing.T, from, to string) copied {
 	return done
 }
 
+// TestACopyGoesThroughTheProtocol: into a server that knows ids per stream only, as EventStoreDB does, and back.
+func TestACopyGoesThroughTheProtocol(t *testing.T) {
+	t.Parallel()
+	from, back := t.TempDir(), t.TempDir()
+	a := startServer(t, from)
+	_, token := a.token("alice")
+	a.logout(newID(), "alice", token)
+	a.logout(newID(), "alice", token)
+	a.stop()
+
+	server := "esdb://" + serveProtocol(t, eventstoretest.NewPerStream()) + "?tls=false"
+	there := mustCopyTo(t, from, server)
+	if there.Copied != 6 || there.Target != there.Source || there.Target.Streams != 2 {
+		t.Errorf("%+v", there)
+	}
+	if again := mustCopyTo(t, from, server); again.Copied != 0 || again.Already != 6 {
+		t.Errorf("the second copy: %+v", again)
+	}
+	if home := mustCopyTo(t, server, back); home.Source != there.Source || home.Target != there.Source {
+		t.Errorf("back: %+v, want %+v", home, there.Source)
+	}
+}
+
+// serveProtocol serves a store by the protocol of EventStoreDB until the test ends, and answers where.
+func serveProtocol(t *testing.T, store eventstore.Store) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := esdbapi.New(esdbapi.Config{Listener: listener, Store: store, AllowAppend: true, Grace: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }() // the cleanup waits for it
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return listener.Addr().String()
+}
+
 // TestAnInterruptedCopySaysHowToGoOn: by Ctrl-C, a copy ends at once, and says that the same command goes on.
 func TestAnInterruptedCopySaysHowToGoOn(t *testing.T) {
 	t.Parallel()
@@ -154,7 +205,9 @@ func TestCopyRefusesABadStart(t *testing.T) {
 		"no source":            {filepath.Join(empty, "a"), filepath.Join(empty, "b"), "--json", exitFailed, "there is no event store in"},
 		"no target to compare": {stopped, filepath.Join(empty, "b"), "--verify", exitFailed, "--to: there is no event store in"},
 		"a source in use":      {served, filepath.Join(empty, "b"), "--json", exitFailed, "in use"},
-		"a password":           {served, "esdb://admin:hunter2@db", "--json", exitUsage, "esdb://…"},
+		"an unknown scheme":    {stopped, "postgres://admin:hunter2@db", "--json", exitUsage, "postgres://…"},
+		"a password":           {stopped, "esdb://admin:hunter2@127.0.0.1:1?tls=false", "--patience=1ms", exitFailed, "event store"},
+		"a server twice":       {"esdb://127.0.0.1:1", "esdb://127.0.0.1:1", "--json", exitUsage, "the same store"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,24 +3,17 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"github.com/logoutd/logoutd/cmd/logoutd/internal/config"
-	"github.com/logoutd/logoutd/eventstore"
-	"github.com/logoutd/logoutd/eventstore/embedded"
 )
 
-// end is a store at one end of a copy.
-type end struct {
-	eventstore.Store
-	io.Closer
-}
-
 // openEnds opens both ends of a copy. Neither is made when it is only to be read.
-func openEnds(from, to string, readOnly bool) (source, target *end, err error) {
+func openEnds(from, to string, readOnly bool) (source, target *store, err error) {
 	if err := checkEnds(from, to); err != nil {
 		return nil, nil, usageError{err}
 	}
@@ -37,17 +30,19 @@ func checkEnds(from, to string) error {
 	switch {
 	case from == "" || to == "":
 		return errors.New("--from and --to: name a store each")
-	case sameFolder(folderOf(from), folderOf(to)):
+	case from == to, !isRemote(from) && !isRemote(to) && sameFolder(folderOf(from), folderOf(to)):
 		return errors.New("--from and --to name the same store")
 	}
 	for _, spec := range []string{from, to} {
-		if strings.Contains(spec, "://") {
-			scheme, _, _ := strings.Cut(spec, "://") // the rest may hold a password
-			return fmt.Errorf("%s://…: this version copies data folders only", scheme)
+		// What is behind the scheme may hold a password.
+		if scheme, _, is := strings.Cut(spec, "://"); is && scheme != "esdb" && scheme != "esdb+discover" {
+			return fmt.Errorf("%s://…: want a data folder, esdb://HOST:PORT or esdb+discover://HOST:PORT", scheme)
 		}
 	}
 	return nil
 }
+
+func isRemote(spec string) bool { return strings.Contains(spec, "://") }
 
 func folderOf(spec string) string { return strings.TrimPrefix(spec, "embedded:") }
 
@@ -60,9 +55,13 @@ func sameFolder(a, b string) bool {
 	return filepath.Clean(a) == filepath.Clean(b)
 }
 
-// openEnd opens the store that a spec names. One that must exist is not made.
-func openEnd(spec string, mustExist bool) (*end, error) {
-	data := config.Serve{Data: folderOf(spec)}
+// openEnd opens the store that a spec names. A folder that must exist is not made; a server need not be there yet.
+func openEnd(spec string, mustExist bool) (*store, error) {
+	quiet := zerolog.Nop() // the copy says itself when it waits
+	if isRemote(spec) {
+		return openStore(place{spec: spec}, quiet)
+	}
+	data := config.Serve{Store: config.Embedded, Data: folderOf(spec), CacheMiB: 64}
 	files, err := os.ReadDir(data.StoreFolder())
 	switch {
 	case mustExist && (errors.Is(err, os.ErrNotExist) || err == nil && len(files) == 0):
@@ -73,9 +72,5 @@ func openEnd(spec string, mustExist bool) (*end, error) {
 	if err := os.MkdirAll(data.Data, 0o700); err != nil {
 		return nil, err
 	}
-	s, err := embedded.Open(embedded.Config{Dir: data.StoreFolder(), CacheBytes: 64 << 20})
-	if err != nil {
-		return nil, err
-	}
-	return &end{s, s}, nil
+	return openStore(placeOf(&data), quiet)
 }

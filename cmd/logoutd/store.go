@@ -61,7 +61,7 @@ func openStore(p place, log zerolog.Logger) (*store, error) {
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("--store: %w", err)
+		return nil, err // eventstoredb: connection string: …
 	}
 	s, err := claims.New(remote, claims.Config{Now: time.Now})
 	if err != nil {
