@@ -202,6 +202,10 @@ func existingKeys(file string) (*credential.Ring, error) {
 // none of their tokens would be recognised, and nobody would know why.
 func firstKeys(file string, head eventstore.Position, log zerolog.Logger) (*credential.Ring, error) {
 	if head > 0 {
+		// Another process on the same store and the same file may have made both since we looked.
+		if ring, err := existingKeys(file); ring != nil || err != nil {
+			return ring, err
+		}
 		return nil, fmt.Errorf("key file %s is missing beside %s events; restore it from your backup, or name it with --key-file", file, head)
 	}
 	ring, created, err := credential.OpenOrCreateKeyFile(file, time.Now())
