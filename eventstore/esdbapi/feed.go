@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/logoutd/logoutd/eventstore"
 )
@@ -31,6 +33,9 @@ type feed struct {
 	readers  int   // subscribers attached
 	stop     context.CancelFunc
 	wake     chan struct{} // closed when there is more, nil while nobody waits
+	waking   bool          // a later wake is due
+	woken    time.Time     // the last wake
+	grown    atomic.Int64  // when the newest event came, in ns
 	failure  error         // why the reader ended by itself
 }
 
@@ -132,7 +137,37 @@ func (f *feed) add(ctx context.Context, n *entry) {
 	f.touchLocked(live)
 	f.bytes += n.size()
 	f.evictLocked()
-	f.wakeLocked()
+	f.wakeSoonLocked()
+}
+
+// growing reports whether an event came within a time.
+func (f *feed) growing(within time.Duration) bool {
+	return time.Now().UnixNano()-f.grown.Load() < int64(within)
+}
+
+// wakePause is the least time between two wakes: to wake a hundred subscribers for every event costs more
+// than the events.
+const wakePause = 5 * time.Millisecond
+
+// wakeSoonLocked wakes who waits: at once after a quiet time, else a little later and for all that has
+// come by then.
+func (f *feed) wakeSoonLocked() {
+	now := time.Now()
+	f.grown.Store(now.UnixNano())
+	switch since := now.Sub(f.woken); {
+	case f.waking:
+	case since >= wakePause:
+		f.woken = now
+		f.wakeLocked()
+	default:
+		f.waking = true
+		time.AfterFunc(wakePause-since, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.waking, f.woken = false, time.Now()
+			f.wakeLocked()
+		})
+	}
 }
 
 func (f *feed) touchLocked(s *segment) {

@@ -20,6 +20,7 @@ type Server struct {
 	config   Config
 	grpc     *grpc.Server
 	feed     *feed
+	turns    *turns
 	memory   *budget
 	locks    *locks
 	instance eventstore.EventID
@@ -47,6 +48,7 @@ func New(config Config) (*Server, error) {
 		instance: newID(),
 		stopping: make(chan struct{}),
 	}
+	s.turns = newTurns(s.feed.growing, s.stopping)
 	s.grpc = grpc.NewServer(s.transport()...)
 	streams.RegisterStreamsServer(s.grpc, &streamsService{Server: s})
 	gossip.RegisterGossipServer(s.grpc, &gossipService{Server: s})

@@ -49,24 +49,38 @@ func (s *Server) subscribeAll(ctx context.Context, o *readOptions, stream stream
 
 // step takes one batch of the log, or waits for one.
 func (sub *subscription) step(ctx context.Context) error {
-	b, err := sub.feed.next(ctx, sub.at)
+	more, err := sub.next(ctx)
 	if err != nil {
 		return err
 	}
-	if b.more != nil {
-		if err := sub.caughtUp(); err != nil {
-			return err
-		}
-		return sub.wait(ctx, b.more)
+	if more == nil {
+		return sub.checkEnd()
+	}
+	if err := sub.caughtUp(); err != nil {
+		return err
+	}
+	return sub.wait(ctx, more)
+}
+
+// next sends one batch, in its turn. It answers how to wait when there is none.
+func (sub *subscription) next(ctx context.Context) (more <-chan struct{}, err error) {
+	turn, err := sub.turns.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer turn.end()
+	b, err := sub.feed.next(ctx, sub.at)
+	if err != nil || b.more != nil {
+		return b.more, err
 	}
 	sub.live = sub.live && b.live
 	for _, n := range b.entries {
 		if err := sub.take(ctx, n); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	sub.at = b.upTo
-	return sub.checkEnd()
+	return nil, nil
 }
 
 // checkEnd looks whether the subscription must end before the next batch.
@@ -290,33 +304,45 @@ func (sub *streamSubscription) historyPage(ctx context.Context) (more bool, err 
 // follow sends what the log brings, until the subscription falls behind it.
 func (sub *streamSubscription) follow(ctx context.Context) error {
 	for {
-		b, err := sub.feed.next(ctx, sub.at)
+		more, behind, err := sub.nextLive(ctx)
+		switch {
+		case err != nil || behind:
+			return err
+		case more == nil:
+			err = sub.checkEnd()
+		default:
+			if err = sub.caughtUp(); err == nil {
+				err = sub.wait(ctx, more)
+			}
+		}
 		if err != nil {
 			return err
 		}
-		if b.more != nil {
-			if err := sub.caughtUp(); err != nil {
-				return err
-			}
-			if err := sub.wait(ctx, b.more); err != nil {
-				return err
-			}
-			continue
-		}
-		if !b.live && sub.live {
-			sub.live = false
-			return nil
-		}
-		for _, n := range b.entries {
-			if err := sub.takeLive(ctx, n); err != nil {
-				return err
-			}
-		}
-		sub.at = b.upTo
-		if err := sub.checkEnd(); err != nil {
-			return err
+	}
+}
+
+// nextLive sends one batch, in its turn, unless it comes from behind the live part of the log.
+func (sub *streamSubscription) nextLive(ctx context.Context) (more <-chan struct{}, behind bool, err error) {
+	turn, err := sub.turns.take(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	defer turn.end()
+	b, err := sub.feed.next(ctx, sub.at)
+	if err != nil || b.more != nil {
+		return b.more, false, err
+	}
+	if !b.live && sub.live {
+		sub.live = false
+		return nil, true, nil
+	}
+	for _, n := range b.entries {
+		if err := sub.takeLive(ctx, n); err != nil {
+			return nil, false, err
 		}
 	}
+	sub.at = b.upTo
+	return nil, false, nil
 }
 
 func (sub *streamSubscription) takeLive(ctx context.Context, n *entry) error {
