@@ -2,6 +2,7 @@ package groups
 
 import (
 	"context"
+	"strings"
 
 	"github.com/logoutd/logoutd/eventstore"
 )
@@ -54,10 +55,16 @@ func (m *Manager) follow(ctx context.Context) {
 	}
 }
 
+// tell wakes the groups that an event is for. The metadata of a stream may show events that were hidden.
 func (m *Manager) tell(e *eventstore.Recorded) {
 	r := m.routes.Load()
 	for _, g := range r.stream[e.Stream] {
 		g.growWake.set()
+	}
+	if of, isMeta := strings.CutPrefix(e.Stream, metaPrefix); isMeta {
+		for _, g := range r.stream[of] {
+			g.growWake.set()
+		}
 	}
 	for _, g := range r.all {
 		g.growWake.set()

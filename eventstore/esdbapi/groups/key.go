@@ -53,6 +53,12 @@ func (k Key) validate() error {
 	return nil
 }
 
+// IsState says whether a stream is one in which groups keep their state, or holds the metadata of one: nobody else
+// should write to it.
+func IsState(stream string) bool {
+	return hidden(stream) || strings.TrimPrefix(stream, metaPrefix) == configStream
+}
+
 // hidden are the streams that a group on All never delivers and never counts: what groups write of
 // themselves. A group that moved by the checkpoints of others would make them move by its own.
 func hidden(stream string) bool {

@@ -284,6 +284,22 @@ func TestWhatTheSourceHidesIsNotDelivered(t *testing.T) {
 	})
 }
 
+func TestWhatIsShownAgainIsDelivered(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		source := hiding{connect(w.disk), map[string]uint64{"a": 1000}}
+		w.stop()
+		w.config.Source = source
+		w.start()
+		w.add("a", 4)
+		w.create("a", nil)
+		c := w.consumer("a", 10)
+		c.hasNothing()
+		source.before["a"] = 3
+		w.add("$$a", 1)
+		c.acks("a/3")
+	})
+}
+
 func TestLinksAreEventsLikeAnyUnlessFollowed(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.add("a", 1)
