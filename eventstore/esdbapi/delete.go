@@ -8,6 +8,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 
 	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/esdbapi/groups"
 )
 
 // Delete hides a stream until somebody writes to it again. Its events stay in $all.
@@ -66,7 +67,7 @@ func (s *Server) mayEnd(stream string) error {
 	if !s.config.AllowAppend {
 		return accessDenied("this server is read-only")
 	}
-	if _, meta := metaTarget(stream); meta || stream == allStream || s.protected(stream) {
+	if _, meta := metaTarget(stream); meta || stream == allStream || s.protected(stream) || groups.IsState(stream) {
 		return accessDenied("this stream is never deleted")
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -25,7 +26,7 @@ func (s *featuresService) GetSupportedMethods(context.Context, *shared.Empty) (*
 }
 
 func supportedMethods() []*serverfeatures.SupportedMethod {
-	return []*serverfeatures.SupportedMethod{
+	methods := []*serverfeatures.SupportedMethod{
 		supported(streams.Streams_Read_FullMethodName, "position", "events"),
 		supported(streams.Streams_Append_FullMethodName),
 		supported(streams.Streams_Delete_FullMethodName),
@@ -34,6 +35,10 @@ func supportedMethods() []*serverfeatures.SupportedMethod {
 		supported(gossip.Gossip_Read_FullMethodName),
 		supported(serverfeatures.ServerFeatures_GetSupportedMethods_FullMethodName),
 	}
+	for _, m := range persistent.PersistentSubscriptions_ServiceDesc.Methods {
+		methods = append(methods, supported("/"+persistent.PersistentSubscriptions_ServiceDesc.ServiceName+"/"+m.MethodName, "stream", "all"))
+	}
+	return append(methods, supported(persistent.PersistentSubscriptions_Read_FullMethodName, "stream", "all"))
 }
 
 // supported names a method as clients look for it: in lower case.

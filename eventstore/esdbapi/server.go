@@ -2,17 +2,20 @@ package esdbapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc"
 
 	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/esdbapi/groups"
 )
 
 // Server serves a store.
@@ -24,6 +27,7 @@ type Server struct {
 	memory   *budget
 	locks    *locks
 	instance eventstore.EventID
+	groups   *groups.Manager
 	stopping chan struct{}  // closed when calls must end
 	workers  sync.WaitGroup // goroutines of calls
 }
@@ -49,8 +53,13 @@ func New(config Config) (*Server, error) {
 		stopping: make(chan struct{}),
 	}
 	s.turns = newTurns(s.feed.growing, s.stopping)
+	var err error
+	if s.groups, err = s.newGroups(); err != nil {
+		return nil, err
+	}
 	s.grpc = grpc.NewServer(s.transport()...)
 	streams.RegisterStreamsServer(s.grpc, &streamsService{Server: s})
+	persistent.RegisterPersistentSubscriptionsServer(s.grpc, &persistentService{Server: s})
 	gossip.RegisterGossipServer(s.grpc, &gossipService{Server: s})
 	serverfeatures.RegisterServerFeaturesServer(s.grpc, &featuresService{Server: s})
 	return s, nil
@@ -60,6 +69,10 @@ func New(config Config) (*Server, error) {
 // what has not ended after Config.Grace is broken off. It answers nil after that; any other end is an error.
 // Nothing uses the store any more when it returns. A server runs once.
 func (s *Server) Run(ctx context.Context) error {
+	groupsCtx, stopGroups := context.WithCancel(ctx)
+	defer stopGroups()
+	ended := make(chan error, 1)
+	go func() { ended <- s.groups.Run(groupsCtx) }()
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(limit(s.config.Listener, s.config.MaxConnections)) }()
 	var err error
@@ -69,6 +82,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	close(s.stopping)
+	stopGroups()
 	late := time.AfterFunc(s.config.Grace, s.grpc.Stop)
 	s.grpc.GracefulStop()
 	late.Stop()
@@ -77,7 +91,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.workers.Wait()
 	s.feed.close()
-	return err
+	return errors.Join(err, <-ended)
 }
 
 // protected says whether a stream is logoutd's own.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/esdbapi/groups"
 )
 
 // write is one append of a client, of whichever method.
@@ -31,6 +32,9 @@ func (s *Server) mayWrite(stream string) error {
 	}
 	if stream == allStream {
 		return accessDenied(allStream + " is not written to")
+	}
+	if groups.IsState(stream) {
+		return accessDenied("groups of consumers keep their state in this stream")
 	}
 	return nil
 }
