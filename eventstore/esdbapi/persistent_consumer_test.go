@@ -264,4 +264,13 @@ func TestTruncatedAndDeletedEventsAreNotDelivered(t *testing.T) {
 		t.Fatal(err)
 	}
 	takes(t, sub, "2")
+	r.seed(t, "dead", 2)
+	if _, err := c.TombstoneStream(ctx, "dead", esdb.TombstoneStreamOptions{ExpectedRevision: esdb.Any{}}); err != nil {
+		t.Fatal(err)
+	}
+	createGroup(t, c, "dead", nil)
+	info := groupInfo(t, c, "dead", func(i *esdb.PersistentSubscriptionInfo) bool { return i.Status == "Live" })
+	if info.Stats.OutstandingMessagesCount != 0 {
+		t.Errorf("%d events of a tombstoned stream", info.Stats.OutstandingMessagesCount)
+	}
 }

@@ -3,6 +3,9 @@ package esdbapi_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
+	"net"
 	"net/url"
 	"testing"
 
@@ -16,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/esdbapi"
 )
 
 // wants compares a failure with what clients look at.
@@ -128,7 +132,31 @@ func TestAConsumerWithStringUUIDs(t *testing.T) {
 	if err := call.CloseSend(); err != nil { // and so it leaves
 		t.Fatal(err)
 	}
+	for err == nil {
+		_, err = call.Recv()
+	}
+	if !errors.Is(err, io.EOF) {
+		t.Errorf("a consumer that leaves is told %v", err)
+	}
 	groupInfo(t, c, "s", func(i *esdb.PersistentSubscriptionInfo) bool { return len(i.Connections) == 0 })
+}
+
+func TestAServerThatCannotListenEnds(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := esdbapi.New(esdbapi.Config{Listener: listener, Store: serve(t).store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Run(within(t)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Run answers %v", err)
+	}
 }
 
 // A client that stops reading holds its buffer, and what the group may hold, while the others go on.

@@ -16,7 +16,7 @@ type visible struct{ server *Server }
 
 var _ eventstore.StreamReader = visible{}
 
-// ReadStream is that of the port. A stream that was deleted does not exist.
+// ReadStream is that of the port. A tombstoned stream does not exist; of a deleted one everything is truncated.
 func (v visible) ReadStream(ctx context.Context, stream string, from uint64, dir eventstore.Direction) iter.Seq2[eventstore.Recorded, error] {
 	return func(yield func(eventstore.Recorded, error) bool) {
 		l, lowest, err := v.lowest(ctx, stream)
@@ -48,7 +48,7 @@ func (v visible) lowest(ctx context.Context, stream string) (l lifetime, lowest 
 	if l, err = v.server.lifetime(ctx, stream); err != nil {
 		return l, 0, err
 	}
-	if l.tombstoned || l.softDeleted() {
+	if l.tombstoned {
 		return l, 0, fmt.Errorf("%w: %s", eventstore.ErrStreamNotFound, stream)
 	}
 	last, err := v.server.lastRevision(ctx, stream)
