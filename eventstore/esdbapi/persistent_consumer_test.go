@@ -204,6 +204,37 @@ func TestAnUpdatedGroupDropsItsConsumersAndGoesOn(t *testing.T) {
 	}
 }
 
+func TestAGroupOnAllIsUpdatedReplayedAndDeleted(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	c, ctx := r.client(t), within(t)
+	r.seed(t, "s", 2)
+	filter := &esdb.SubscriptionFilter{Type: esdb.StreamFilterType, Prefixes: []string{"s"}}
+	if err := c.CreatePersistentSubscriptionToAll(ctx, "g", esdb.PersistentAllSubscriptionOptions{StartFrom: esdb.Start{}, Filter: filter}); err != nil {
+		t.Fatal(err)
+	}
+	sub := join(t, c, "$all", 10)
+	nack(t, sub, esdb.NackActionPark, takes(t, sub, "0")...)
+	groupInfo(t, c, "$all", func(i *esdb.PersistentSubscriptionInfo) bool { return i.Stats.ParkedMessagesCount == 1 })
+	changed := settings(func(s *esdb.PersistentSubscriptionSettings) { s.ResolveLinkTos = true })
+	if err := c.UpdatePersistentSubscriptionToAll(ctx, "g", esdb.PersistentAllSubscriptionOptions{Settings: changed}); err != nil {
+		t.Fatal(err)
+	}
+	dropped(t, sub, codes.Canceled)
+	sub = join(t, c, "$all", 10)
+	ack(t, sub, takes(t, sub, "1")...) // the filter stays
+	if err := c.ReplayParkedMessagesToAll(ctx, "g", esdb.ReplayParkedMessagesOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if e := next(t, sub).Event; e.Event.StreamID != "s" || e.Event.EventNumber != 0 {
+		t.Errorf("replayed %+v", e.Event)
+	}
+	if err := c.DeletePersistentSubscriptionToAll(ctx, "g", esdb.DeletePersistentSubscriptionOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	dropped(t, sub, codes.Canceled)
+}
+
 func TestADeletedGroupDropsItsConsumers(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
