@@ -16,9 +16,9 @@ func (s *streamsService) Append(stream streams.Streams_AppendServer) error {
 	timeout := time.NewTimer(s.config.ReceiveTimeout)
 	defer timeout.Stop()
 	in := receive(ctx, &s.workers, stream.Recv)
-	g := gathering{limits: s.Server}
+	g := gathering{memory: s.memory}
 	defer g.release()
-	expected, err := g.appendRequest(func() (*streams.AppendReq, error) { return next(ctx, in, timeout.C) })
+	expected, err := s.appendRequest(&g, func() (*streams.AppendReq, error) { return next(ctx, in, timeout.C) })
 	if err != nil {
 		drain(ctx, in, timeout.C)
 		return err
@@ -35,7 +35,7 @@ func (s *streamsService) Append(stream streams.Streams_AppendServer) error {
 }
 
 // appendRequest reads all messages of a call.
-func (g *gathering) appendRequest(recv func() (*streams.AppendReq, error)) (expectation, error) {
+func (s *Server) appendRequest(g *gathering, recv func() (*streams.AppendReq, error)) (expectation, error) {
 	first, err := recv()
 	if err != nil {
 		return expectation{}, noOptions(err)
@@ -51,7 +51,7 @@ func (g *gathering) appendRequest(recv func() (*streams.AppendReq, error)) (expe
 	if err != nil {
 		return expectation{}, err
 	}
-	if err := g.limits.mayWrite(g.stream); err != nil {
+	if err := s.mayWrite(g.stream); err != nil {
 		return expectation{}, err
 	}
 	for {
@@ -80,7 +80,7 @@ func noOptions(err error) error {
 
 // gathering is an append as it comes in, within the limits.
 type gathering struct {
-	limits *Server
+	memory *budget
 	stream string
 	events []eventstore.Event
 	size   int   // as the protocol counts
@@ -102,7 +102,7 @@ func (g *gathering) add(m proposed) error {
 		return tooManyEvents()
 	}
 	need := int64(len(e.Data) + len(e.Metadata) + len(e.Type) + eventOverhead)
-	if !g.limits.memory.take(need) {
+	if !g.memory.take(need) {
 		return tooBusy()
 	}
 	g.held += need
@@ -111,7 +111,7 @@ func (g *gathering) add(m proposed) error {
 }
 
 func (g *gathering) release() {
-	g.limits.memory.give(g.held)
+	g.memory.give(g.held)
 	g.held, g.events = 0, nil
 }
 

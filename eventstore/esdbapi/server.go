@@ -47,7 +47,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config:   config,
 		feed:     newFeed(config.Store, config.CacheBytes),
-		memory:   newBudget(config.AppendMemory),
+		memory:   newBudget(config.AppendMemory, nil),
 		locks:    newLocks(),
 		instance: newID(),
 		stopping: make(chan struct{}),
