@@ -14,7 +14,7 @@ SUMTYPE := $(BIN)/go-check-sumtype@v0.4.0
 
 # Empty without a tag; the program then says so itself.
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null)
-ROOMS := aggregates cmd commands eventstore projections
+ROOMS := aggregates cmd commands docs eventstore projections
 
 .PHONY: help
 help: ## show this help
