@@ -41,6 +41,7 @@ var layers = map[string][]string{
 
 	// Consumers are copied out of here: they know nothing of this module.
 	"docs/consumers/catchup": nil,
+	"docs/consumers/group":   nil,
 
 	"cmd/logoutd":                  everything,
 	"cmd/logoutd/internal/bench":   everything,
