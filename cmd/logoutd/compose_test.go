@@ -124,17 +124,17 @@ func TestComposeIsHardened(t *testing.T) {
 	version := regexp.MustCompile(`^[a-z/]+:\d+\.\d+(\.\d+)?(-[a-z][a-z0-9.]*)?$`)
 	for name, s := range c.Services {
 		for what, ok := range map[string]bool{
-			"an exact version":           version.MatchString(s.Image),
-			"a user who is not root":     regexp.MustCompile(`^[1-9]\d*:[1-9]\d*$`).MatchString(s.User),
-			"a read only file system":    s.ReadOnly,
-			"no capability":              slices.Equal(s.CapDrop, []string{"ALL"}),
-			"no new privileges":          slices.Contains(s.SecurityOpt, "no-new-privileges:true"),
-			"a restart policy":           s.Restart == "unless-stopped",
-			"time to stop":               s.StopGrace != "",
-			"limits":                     s.Deploy.Resources.Limits.CPUs != "" && s.Deploy.Resources.Limits.Memory != "",
-			"a bounded log":              s.Logging.Options["max-size"] != "",
+			"an exact version":                   version.MatchString(s.Image),
+			"a user who is not root":             regexp.MustCompile(`^[1-9]\d*:[1-9]\d*$`).MatchString(s.User),
+			"a read only file system":            s.ReadOnly,
+			"no capability":                      slices.Equal(s.CapDrop, []string{"ALL"}),
+			"no new privileges":                  slices.Contains(s.SecurityOpt, "no-new-privileges:true"),
+			"a restart policy":                   s.Restart == "unless-stopped",
+			"time to stop":                       s.StopGrace != "",
+			"limits":                             s.Deploy.Resources.Limits.CPUs != "" && s.Deploy.Resources.Limits.Memory != "",
+			"a bounded log":                      s.Logging.Options["max-size"] != "",
 			"a health check that runs a program": s.HealthCheck != nil && len(s.HealthCheck.Test) > 1 && s.HealthCheck.Test[0] == "CMD",
-			"a network":                  len(s.Networks) > 0,
+			"a network":                          len(s.Networks) > 0,
 		} {
 			if !ok {
 				t.Errorf("service %s lacks %s", name, what)

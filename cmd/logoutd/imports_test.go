@@ -73,9 +73,10 @@ var sdks = map[string][]string{
 	"github.com/rs/zerolog":                         {"commands/natsapi", "eventstore/esdbapi", "projections", "cmd/..."},
 	"github.com/spf13/cobra":                        {"cmd/..."},
 	"github.com/spf13/pflag":                        {"cmd/..."},
-	"golang.org/x/crypto":                           {"commands/credential"},
+	"golang.org/x/crypto":                           {"commands/credential", "eventstore/esdbapi"},
 	"golang.org/x/sync":                             {"cmd/..."},
 	"golang.org/x/sys":                              {"commands/natsapi"}, // a clock finer than the runtime's
+	"google.golang.org/genproto":                    {"eventstore/esdbapi"},
 	"google.golang.org/grpc":                        {"eventstore/esdb", "eventstore/esdbapi", "docs/consumers/..."},
 	"google.golang.org/protobuf":                    {"eventstore/esdbapi"},
 	"modernc.org/sqlite":                            {"projections/activetokens/sqlite"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"time"
@@ -33,6 +34,16 @@ func listenESDB(ctx context.Context, s config.ESDB, log zerolog.Logger, undo *cl
 			refreshtoken.StreamPrefix, commands.LogoutStreamPrefix, credential.PointerPrefix, claims.StreamPrefix,
 		},
 	}
+	if s.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("--esdb-tls-cert %s, --esdb-tls-key %s: %w", s.TLSCert, s.TLSKey, err)
+		}
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		if c.Users, err = esdbapi.LoadUsers(s.Users); err != nil {
+			return nil, fmt.Errorf("--esdb-users: %w", err)
+		}
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("eventstoredb protocol: cannot listen on %s: %w; stop what uses it or choose another --esdb-listen", s.Listen, err)
@@ -42,7 +53,7 @@ func listenESDB(ctx context.Context, s config.ESDB, log zerolog.Logger, undo *cl
 		return nil
 	})
 	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && c.TLS == nil {
-		return nil, fmt.Errorf("--esdb-listen %s can be reached from other machines: listen on loopback, like 127.0.0.1:2113", s.Listen)
+		return nil, fmt.Errorf("--esdb-listen %s can be reached from other machines: give it --esdb-tls-cert, --esdb-tls-key and --esdb-users, or listen on loopback", s.Listen)
 	}
 	c.Listener = listener
 	return &protocol{c}, nil

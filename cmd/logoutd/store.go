@@ -76,13 +76,20 @@ func awaitHead(ctx context.Context, s *store, needed bool, log zerolog.Logger) (
 	const patience = 5 * time.Second
 	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	var away error // why, as the store said it last
 	for {
 		head, err := s.Head(asking)
 		switch {
 		case err == nil:
 			return head, nil
-		case s.failed != nil || !errors.Is(err, eventstore.ErrUnavailable) && asking.Err() == nil:
+		case s.failed != nil, ctx.Err() != nil:
 			return 0, err
+		case errors.Is(err, eventstore.ErrUnavailable):
+			away = err
+		case asking.Err() == nil:
+			return 0, err
+		case away == nil: // it is there, and silent
+			away = fmt.Errorf("%w: no answer within %s", eventstore.ErrUnavailable, patience)
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
@@ -90,9 +97,9 @@ func awaitHead(ctx context.Context, s *store, needed bool, log zerolog.Logger) (
 		case <-asking.Done():
 		}
 		if needed || ctx.Err() != nil {
-			return 0, fmt.Errorf("%w; without the event store it is not known whether new keys may be made", err)
+			return 0, fmt.Errorf("%w; without the event store it is not known whether new keys may be made", away)
 		}
-		log.Warn().Err(err).Msg("the event store is away: starting without it, see /readyz")
+		log.Warn().Err(away).Msg("the event store is away: starting without it, see /readyz")
 		return 0, nil
 	}
 }

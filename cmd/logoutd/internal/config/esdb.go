@@ -27,6 +27,10 @@ type ESDB struct {
 	Advertise string
 	// AllowAppend lets clients append. Off, they only read.
 	AllowAppend bool
+	// TLSCert and TLSKey are the certificate that is shown to clients.
+	TLSCert, TLSKey string
+	// Users is the file of those who may connect; needed with TLS.
+	Users string
 }
 
 // AddFlags declares the flags.
@@ -35,6 +39,9 @@ func (e *ESDB) AddFlags(f Flags) {
 		"where the EventStoreDB protocol is served; \"\" is nowhere (default nowhere when --store is remote)")
 	f.StringVar(&e.Advertise, "esdb-advertise", "", "host:port under which clients reach it (default --esdb-listen)")
 	f.BoolVar(&e.AllowAppend, "esdb-allow-append", false, "let clients of the EventStoreDB protocol append")
+	f.StringVar(&e.TLSCert, "esdb-tls-cert", "", "file with the certificate of the EventStoreDB protocol")
+	f.StringVar(&e.TLSKey, "esdb-tls-key", "", "file with its key")
+	f.StringVar(&e.Users, "esdb-users", "", "file with its users, one NAME:ROLE:HASH a line; see logoutd help esdb-user")
 }
 
 // complete fills in what depends on the store, and checks.
@@ -48,8 +55,10 @@ func (e *ESDB) complete(f Flags, remote bool) error {
 			problems = append(problems, fmt.Errorf(format, args...))
 		}
 	}
+	bad((e.TLSCert == "") == (e.TLSKey == ""), "--esdb-tls-cert and --esdb-tls-key need each other")
+	bad((e.TLSCert == "") == (e.Users == ""), "--esdb-tls-cert and --esdb-users need each other: users without TLS would show their passwords, and TLS without users lets everybody in")
 	if e.Listen == "" {
-		bad(!e.AllowAppend && e.Advertise == "", "--esdb-allow-append and --esdb-advertise need --esdb-listen")
+		bad(!e.AllowAppend && e.Advertise == "" && e.TLSCert == "", "--esdb-allow-append, --esdb-advertise and --esdb-tls-cert need --esdb-listen")
 		return errors.Join(problems...)
 	}
 	for flag, address := range map[string]string{"--esdb-listen": e.Listen, "--esdb-advertise": e.Advertise} {
