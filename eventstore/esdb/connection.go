@@ -87,9 +87,10 @@ func (v *supervisor) hear(c *connection, level sdk.LogLevel, args []any) {
 	}
 	for _, arg := range args {
 		err, ok := arg.(error)
-		if !ok || classOf(err) != lost || c.dead.Swap(true) {
+		if !ok || classOf(err) != lost {
 			continue
 		}
+		c.dead.Store(true)
 		// Until the one that is on its way in is in. It may wait for this very goroutine: not for ever, then.
 		const in = 100 * time.Millisecond
 		late := time.NewTimer(in)

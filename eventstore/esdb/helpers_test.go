@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -84,24 +83,9 @@ func eventually(tb testing.TB, what string, f func() error) {
 	}
 }
 
-// notes collects what a store tells of its server.
-type notes struct {
-	mu   sync.Mutex
-	all  []error
-	more chan struct{}
-}
+// notes is a channel of what a store tells of its server, longer than any test.
+type notes chan error
 
-func newNotes() *notes { return &notes{more: make(chan struct{}, 1000)} }
+func newNotes() notes { return make(notes, 1000) }
 
-func (n *notes) add(err error) {
-	n.mu.Lock()
-	n.all = append(n.all, err)
-	n.mu.Unlock()
-	n.more <- struct{}{}
-}
-
-func (n *notes) list() []error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return append([]error(nil), n.all...)
-}
+func (n notes) add(err error) { n <- err }

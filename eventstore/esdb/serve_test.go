@@ -11,8 +11,10 @@ import (
 )
 
 type (
-	event     = *streams.ReadResp_ReadEvent_RecordedEvent
-	frameFunc = func(n int, subscription bool, stream streams.Streams_ReadServer) error
+	event      = *streams.ReadResp_ReadEvent_RecordedEvent
+	frameFunc  = func(n int, subscription bool, stream readServer) error
+	readReq    = streams.ReadReq
+	readServer = streams.Streams_ReadServer
 )
 
 func frameOf(e event) *streams.ReadResp {

@@ -1,0 +1,31 @@
+package esdb
+
+import (
+	"google.golang.org/grpc/codes"
+
+	sdk "github.com/EventStore/EventStore-Client-Go/v4/esdb"
+)
+
+// Class names what an error of the client means, for tests.
+func Class(err error) string { return classNames()[classOf(err)] }
+
+// ClassOfCode names what a code of the client means, for tests.
+func ClassOfCode(code sdk.ErrorCode, status codes.Code, has bool) string {
+	return classNames()[classOfCode(code, status, has)]
+}
+
+// ClassOfStatus names what a bare gRPC status means, for tests.
+func ClassOfStatus(code codes.Code) string { return classNames()[classOfStatus(code)] }
+
+func classNames() [classes]string {
+	return [classes]string{
+		passing: "passing", lost: "lost", moved: "moved", conflict: "conflict", missing: "missing",
+		denied: "denied", deleted: "deleted", refused: "refused", unsupported: "unsupported",
+	}
+}
+
+// Pause is the pause after n failures, for tests.
+func (c Config) Pause(n int) int64 {
+	c = c.withDefaults()
+	return int64(backoff{c.RetryMin, c.RetryMax}.pause(n))
+}
