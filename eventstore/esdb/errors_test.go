@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"runtime"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -173,7 +174,10 @@ func TestAnswersOfTheServer(t *testing.T) {
 			t.Parallel()
 			s := newServer(t)
 			cfg := config(s)
-			cfg.CallTimeout, cfg.ResolveTimeout = 30e6, 150e6
+			cfg.ResolveTimeout = 100 * time.Millisecond
+			if name == "no answer" {
+				cfg.CallTimeout = 100 * time.Millisecond
+			}
 			store := open(t, cfg)
 			s.set(faults{refuse: tt.answer})
 			if _, err := store.Append(t.Context(), batch("s", eventstore.NoStream, 2)); !errors.Is(err, tt.append) || sentinels(err) != 1 {
