@@ -112,8 +112,15 @@ func TestEveryStatusIsMapped(t *testing.T) {
 func TestG06WrappedErrors(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	for code, class := range map[codes.Code]string{codes.PermissionDenied: "denied", codes.Unavailable: "lost"} {
-		s.set(faults{read: func(*readReq, readServer) (bool, error) { return true, status.Error(code, "no") }})
+	for code, class := range map[codes.Code]string{
+		codes.PermissionDenied: "denied", codes.Unavailable: "lost", codes.FailedPrecondition: "deleted",
+	} {
+		s.set(faults{read: func(_ *readReq, stream readServer) (bool, error) {
+			if code == codes.FailedPrecondition {
+				stream.SetTrailer(metadata.Pairs("exception", "stream-deleted", "stream-name", "s"))
+			}
+			return true, status.Error(code, "no")
+		}})
 		client := bareClient(t, s)
 		_, err := client.SubscribeToAll(t.Context(), sdk.SubscribeToAllOptions{From: sdk.Start{}})
 		if known, _ := sdk.FromError(err); known.Code() != sdk.ErrorCodeUnknown {

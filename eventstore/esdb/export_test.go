@@ -1,6 +1,9 @@
 package esdb
 
 import (
+	"context"
+	"sync/atomic"
+
 	"google.golang.org/grpc/codes"
 
 	sdk "github.com/EventStore/EventStore-Client-Go/v4/esdb"
@@ -28,4 +31,13 @@ func classNames() [classes]string {
 func (c Config) Pause(n int) int64 {
 	c = c.withDefaults()
 	return int64(backoff{c.RetryMin, c.RetryMax}.pause(n))
+}
+
+// GiveUpThenAsk gives a call up, then asks for its deadline as the client does before it sends, for tests.
+func GiveUpThenAsk(ctx context.Context) (err error) {
+	defer guard(&err)
+	h := handOver{ctx, nil, new(atomic.Int32)}
+	h.giveUp()
+	h.Deadline()
+	return nil
 }

@@ -277,3 +277,18 @@ func TestG15EventsThatAreNil(t *testing.T) {
 		}
 	}
 }
+
+func TestASubscriptionRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	store := open(t, config(s))
+	must(t, store, batch("s", eventstore.NoStream, 10))
+	log, _ := s.snapshot()
+	s.set(faults{frame: func(n int, _ bool, stream readServer) error {
+		if n == 0 {
+			return nil
+		}
+		return stream.Send(frameOf(log[2])) // the first of ours, again and again
+	}})
+	followed(t, store, 0, 0, 9)
+}

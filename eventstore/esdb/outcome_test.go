@@ -13,6 +13,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 
 	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/eventstore/esdb"
 )
 
 // lossy loses the answers to the first n appends, stored or not.
@@ -148,5 +149,13 @@ func TestACallerWhoLeavesAfterTheAppendWasSentDoesNotKnow(t *testing.T) {
 	must(t, store, a)
 	if n := s.count("s"); n != 2 {
 		t.Errorf("%d events are stored, want 2", n)
+	}
+}
+
+// The client cannot be stopped on its way to a connection: it must be stopped when it has one.
+func TestWhatWasGivenUpIsNeverSent(t *testing.T) {
+	t.Parallel()
+	if err := esdb.GiveUpThenAsk(t.Context()); err == nil {
+		t.Error("a call that was given up goes on")
 	}
 }

@@ -228,6 +228,7 @@ func (v *supervisor) settleLocked(c *connection, err error) bool {
 			v.since = time.Now()
 		}
 		v.failures++
+		v.stats.failures.Add(1)
 		v.cause = hidden(err)
 		return false
 	}
