@@ -45,9 +45,6 @@ const (
 	unsupported
 )
 
-// classes is how many there are.
-const classes = unsupported + 1
-
 // permanent says that asking again cannot help.
 func (c class) permanent() bool { return c >= denied }
 

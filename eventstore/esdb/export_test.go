@@ -20,8 +20,8 @@ func ClassOfCode(code sdk.ErrorCode, status codes.Code, has bool) string {
 // ClassOfStatus names what a bare gRPC status means, for tests.
 func ClassOfStatus(code codes.Code) string { return classNames()[classOfStatus(code)] }
 
-func classNames() [classes]string {
-	return [classes]string{
+func classNames() [unsupported + 1]string {
+	return [unsupported + 1]string{
 		passing: "passing", lost: "lost", moved: "moved", conflict: "conflict", missing: "missing",
 		denied: "denied", deleted: "deleted", refused: "refused", unsupported: "unsupported",
 	}
