@@ -93,9 +93,6 @@ func TestTheStoreAwayUnderLoad(t *testing.T) {
 		t.Errorf("while the store is away /readyz answers %d: %s", status, body)
 	}
 	<-time.After(time.Until(gone.Add(away)))
-	if l.repeats.Load() == 0 {
-		t.Error("no command was refused while the store was away")
-	}
 	store.start()
 	l.await(20)
 	acks := l.stop()
