@@ -77,7 +77,7 @@ func Run(t *testing.T, open func(t *testing.T) eventstore.Store, opts ...Option)
 	for _, c := range clauses {
 		t.Run(c.ID+"/"+strings.ReplaceAll(c.Name, " ", "_"), func(t *testing.T) {
 			if reason, ok := o.skipped(c); ok {
-				t.Skip(reason)
+				t.Skip("declared: " + c.ID + ": " + reason)
 			}
 			t.Parallel()
 			c.run(t, open(t), o)
