@@ -93,7 +93,9 @@ func (s *Server) Up() error {
 }
 
 // Down stops the server at once, as a crash would.
-func (s *Server) Down() error { return s.run("pg_ctl", "-s", "-w", "-D", s.data(), "-m", "immediate", "stop") }
+func (s *Server) Down() error {
+	return s.run("pg_ctl", "-s", "-w", "-D", s.data(), "-m", "immediate", "stop")
+}
 
 // Stop ends the server and deletes the cluster.
 func (s *Server) Stop() error {
