@@ -13,8 +13,8 @@ const (
 	// longestTurn is when a turn passes on although its holder has not ended it: its client does not read.
 	longestTurn = 2 * time.Millisecond
 	// turnShare is the part of this machine's processors that turns may take. What follows a turn, on
-	// the socket and in a client on the same machine, costs several times that.
-	turnShare = 0.005
+	// the socket and in a client on the same machine, costs about twenty times that.
+	turnShare = 0.002
 )
 
 // turns keep many subscribers from slowing the appends that they wait for. While the log grows they send
