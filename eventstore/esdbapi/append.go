@@ -1,8 +1,8 @@
 package esdbapi
 
 import (
+	"context"
 	"errors"
-	"time"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
@@ -13,14 +13,14 @@ import (
 // Append stores the events of one call, together, and answers where.
 func (s *streamsService) Append(stream streams.Streams_AppendServer) error {
 	ctx := stream.Context()
-	timeout := time.NewTimer(s.config.ReceiveTimeout)
-	defer timeout.Stop()
+	receiving, cancel := context.WithTimeoutCause(ctx, s.config.ReceiveTimeout, tooSlow())
+	defer cancel()
 	in := receive(ctx, &s.workers, stream.Recv)
 	g := gathering{memory: s.memory}
 	defer g.release()
-	expected, err := s.appendRequest(&g, func() (*streams.AppendReq, error) { return next(ctx, in, timeout.C) })
+	expected, err := s.appendRequest(&g, func() (*streams.AppendReq, error) { return next(receiving, in) })
 	if err != nil {
-		drain(ctx, in, timeout.C)
+		drain(receiving, in)
 		return err
 	}
 	result, err := s.store(ctx, write{stream: g.stream, expected: expected, events: g.events})

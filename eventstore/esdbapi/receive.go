@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"time"
 )
 
 // received is what came from a client: a message, or the error that ended the sequence; io.EOF when it has said all.
@@ -19,6 +18,7 @@ type received[T any] struct {
 func receive[T any](ctx context.Context, workers *sync.WaitGroup, recv func() (T, error)) <-chan received[T] {
 	in := make(chan received[T]) // no room: a client can send no faster than its handler takes
 	workers.Go(func() {
+		defer close(in)
 		for {
 			m, err := recv()
 			select {
@@ -34,14 +34,15 @@ func receive[T any](ctx context.Context, workers *sync.WaitGroup, recv func() (T
 	return in
 }
 
-// next waits for a message until the timeout.
-func next[T any](ctx context.Context, in <-chan received[T], timeout <-chan time.Time) (T, error) {
+// next waits for a message until the context ends.
+func next[T any](ctx context.Context, in <-chan received[T]) (T, error) {
 	var none T
 	select {
-	case r := <-in:
+	case r, more := <-in:
+		if !more {
+			return none, io.EOF // it was told before why
+		}
 		return r.message, r.err
-	case <-timeout:
-		return none, tooSlow()
 	case <-ctx.Done():
 		return none, context.Cause(ctx)
 	}
@@ -49,9 +50,9 @@ func next[T any](ctx context.Context, in <-chan received[T], timeout <-chan time
 
 // drain takes and forgets what a client still has to say. Official clients see the status of an error only when
 // the server has let them finish; without that they report a broken connection.
-func drain[T any](ctx context.Context, in <-chan received[T], timeout <-chan time.Time) {
+func drain[T any](ctx context.Context, in <-chan received[T]) {
 	for {
-		if _, err := next(ctx, in, timeout); err != nil {
+		if _, err := next(ctx, in); err != nil {
 			return
 		}
 	}

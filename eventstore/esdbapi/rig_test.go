@@ -158,3 +158,15 @@ func all(t testing.TB, read *esdb.ReadStream, err error) []*esdb.ResolvedEvent {
 		events = append(events, e)
 	}
 }
+
+// grade is the code that the official client gives an error, -1 for none and -2 for an error of another kind.
+func grade(err error) esdb.ErrorCode {
+	if err == nil {
+		return -1
+	}
+	var e *esdb.Error
+	if !errors.As(err, &e) {
+		return -2
+	}
+	return e.Code()
+}

@@ -77,11 +77,11 @@ func (s *Server) streaming(srv any, stream grpc.ServerStream, info *grpc.StreamS
 
 // drain lets a client finish, so that it sees why it was refused.
 func (s *Server) drain(stream grpc.ServerStream) {
-	timeout := time.NewTimer(s.config.ReceiveTimeout)
-	defer timeout.Stop()
-	drain(stream.Context(), receive(stream.Context(), &s.workers, func() (struct{}, error) {
+	ctx, cancel := context.WithTimeoutCause(stream.Context(), s.config.ReceiveTimeout, tooSlow())
+	defer cancel()
+	drain(ctx, receive(ctx, &s.workers, func() (struct{}, error) {
 		return struct{}{}, stream.RecvMsg(&emptypb.Empty{})
-	}), timeout.C)
+	}))
 }
 
 // recovered turns a panic into an answer. The log gets the place, and not the value, which may hold data.
