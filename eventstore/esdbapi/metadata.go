@@ -40,6 +40,11 @@ type lifetime struct {
 
 func (l *lifetime) softDeleted() bool { return l.truncateBefore == deletedBefore }
 
+// ofMetastream is what holds of the metastream itself: its last event counts, and it shares a tombstone.
+func (l *lifetime) ofMetastream() lifetime {
+	return lifetime{revision: eventstore.NoStream, tombstoned: l.tombstoned, maxCount: 1}
+}
+
 // first is the lowest revision that may be read of a stream that ends at last.
 func (l *lifetime) first(last uint64) uint64 {
 	first := l.truncateBefore
@@ -61,10 +66,7 @@ func (s *Server) lifetime(ctx context.Context, stream string) (lifetime, error) 
 	}
 	if of, meta := metaTarget(stream); meta {
 		l, err := s.lifetime(ctx, of)
-		return lifetime{
-			exists: l.exists, revision: l.revision, position: l.position,
-			tombstoned: l.tombstoned, maxCount: 1,
-		}, err
+		return l.ofMetastream(), err
 	}
 	if len(metaPrefix)+len(stream) > eventstore.MaxNameBytes {
 		return lifetime{revision: eventstore.NoStream}, nil

@@ -47,18 +47,32 @@ func (s *Server) store(ctx context.Context, w write) (written, error) {
 		return s.storeLive(ctx, w, &lifetime{revision: eventstore.NoStream})
 	}
 	defer s.locks.share(w.stream)()
-	l, err := s.lifetime(ctx, w.stream)
+	base, meta := metaTarget(w.stream)
+	if !meta {
+		base = w.stream
+	}
+	was, err := s.lifetime(ctx, base)
 	if err != nil {
 		return written{}, err
+	}
+	l := was
+	if meta {
+		l = was.ofMetastream()
 	}
 	if l.tombstoned || w.expected.kind == expectExists && l.softDeleted() {
 		return written{}, streamDeleted(w.stream)
 	}
 	result, err := s.storeLive(ctx, w, &l)
-	if err != nil {
-		return written{}, err
+	if err != nil || !was.softDeleted() || result.position < was.position {
+		return result, err // the last is a repeat of what was written before the deletion
 	}
-	return result, s.undelete(ctx, w, result)
+	first := uint64(result.revision) - uint64(len(w.events)) + 1 //nolint:gosec // revisions count from 0
+	if meta {
+		if first, err = s.nextRevision(ctx, base); err != nil {
+			return written{}, err
+		}
+	}
+	return result, s.undelete(ctx, base, first)
 }
 
 // storeLive writes to a stream that is not tombstoned.
@@ -127,28 +141,15 @@ func conflictOf(err error, w write) error {
 	return err
 }
 
-// undelete brings a soft-deleted stream back, from the first event written after its deletion on. A write
-// that was repeated finishes what its first try may have left undone.
-func (s *Server) undelete(ctx context.Context, w write, result written) error {
-	stream := w.stream
-	if of, meta := metaTarget(stream); meta {
-		stream = of
-	}
+// undelete brings a soft-deleted stream back, from a revision on. A write that is repeated comes here again and finishes
+// what its first try may have left undone.
+func (s *Server) undelete(ctx context.Context, stream string, first uint64) error {
 	for {
 		l, err := s.lifetime(ctx, stream)
-		if err != nil || !l.softDeleted() || l.tombstoned || len(w.events) == 0 {
+		if err != nil || !l.softDeleted() && l.truncateBefore >= first {
 			return err
 		}
-		var before uint64
-		if stream == w.stream {
-			if result.position < l.position {
-				return nil // a repeat of what was written before the deletion
-			}
-			before = uint64(result.revision) - uint64(len(w.events)) + 1 //nolint:gosec // revisions count from 0
-		} else if before, err = s.nextRevision(ctx, stream); err != nil {
-			return err
-		}
-		metadata, err := truncatedFrom(l.json, before)
+		metadata, err := truncatedFrom(l.json, first)
 		if err != nil {
 			return fmt.Errorf("metadata of a stream: %w", err)
 		}
