@@ -219,8 +219,12 @@ func (f *feed) next(ctx context.Context, after eventstore.Position) (batch, erro
 		if err != nil || !missing {
 			return b, err
 		}
-		if err := f.load(ctx, after); err != nil {
+		s, err := f.load(ctx, after)
+		if err != nil {
 			return batch{}, err
+		}
+		if s != nil {
+			return batch{entries: s.entries, upTo: s.upTo}, nil // even where memory for all has no room for it
 		}
 	}
 }
@@ -274,23 +278,23 @@ func (s *segment) take(after eventstore.Position) batch {
 	return b
 }
 
-// load reads what comes after a position into a segment, unless somebody else did so meanwhile.
-func (f *feed) load(ctx context.Context, after eventstore.Position) error {
+// load reads what comes after a position into a segment; nil when somebody else did so meanwhile.
+func (f *feed) load(ctx context.Context, after eventstore.Position) (*segment, error) {
 	select {
 	case <-f.reading:
 		defer func() { f.reading <- struct{}{} }()
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	f.mu.Lock()
 	until, missing := f.gapLocked(after)
 	f.mu.Unlock()
 	if !missing {
-		return nil
+		return nil, nil
 	}
 	events, more, err := page(f.store.ReadAll(ctx, after, eventstore.Forward), pageEvents)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := &segment{after: after, upTo: until}
 	for _, e := range events {
@@ -300,7 +304,7 @@ func (f *feed) load(ctx context.Context, after eventstore.Position) error {
 		}
 		n, err := newEntry(e)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s.entries = append(s.entries, n)
 		s.bytes += n.size()
@@ -310,7 +314,7 @@ func (f *feed) load(ctx context.Context, after eventstore.Position) error {
 		s.upTo = until // positions of other stores have holes: there is nothing between
 	}
 	f.insert(s)
-	return nil
+	return s, nil
 }
 
 // gapLocked says up to where nothing is kept after a position.
