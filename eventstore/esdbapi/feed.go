@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sort"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/logoutd/logoutd/eventstore"
@@ -24,6 +23,7 @@ type feed struct {
 	capacity int64
 	reading  chan struct{} // holds one token: one page is read of the store at a time, for whoever needs it
 
+	pace    *pace
 	running sync.WaitGroup
 
 	mu       sync.Mutex
@@ -35,7 +35,6 @@ type feed struct {
 	wake     chan struct{} // closed when there is more, nil while nobody waits
 	waking   bool          // a later wake is due
 	woken    time.Time     // the last wake
-	grown    atomic.Int64  // when the newest event came, in ns
 	failure  error         // why the reader ended by itself
 }
 
@@ -47,8 +46,8 @@ type segment struct {
 	used        int64
 }
 
-func newFeed(store eventstore.Store, capacity int64) *feed {
-	f := &feed{store: store, capacity: capacity, reading: make(chan struct{}, 1)}
+func newFeed(store eventstore.Store, capacity int64, p *pace) *feed {
+	f := &feed{store: store, capacity: capacity, pace: p, reading: make(chan struct{}, 1)}
 	f.reading <- struct{}{}
 	return f
 }
@@ -68,6 +67,7 @@ func (f *feed) attach(ctx context.Context) (end eventstore.Position, detach func
 		f.startLocked(head)
 	}
 	f.readers++
+	f.pace.join()
 	return max(head, f.segments[len(f.segments)-1].upTo), f.detach, nil
 }
 
@@ -85,6 +85,7 @@ func (f *feed) startLocked(head eventstore.Position) {
 func (f *feed) detach() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.pace.leave()
 	if f.readers--; f.readers > 0 {
 		return
 	}
@@ -107,6 +108,7 @@ func (f *feed) follow(ctx context.Context, after eventstore.Position) {
 		if err != nil {
 			break
 		}
+		f.pace.count()
 		f.add(ctx, n)
 	}
 	f.mu.Lock()
@@ -140,11 +142,6 @@ func (f *feed) add(ctx context.Context, n *entry) {
 	f.wakeSoonLocked()
 }
 
-// growing reports whether an event came within a time.
-func (f *feed) growing(within time.Duration) bool {
-	return time.Now().UnixNano()-f.grown.Load() < int64(within)
-}
-
 // wakePause is the least time between two wakes: to wake a hundred subscribers for every event costs more
 // than the events.
 const wakePause = 5 * time.Millisecond
@@ -153,7 +150,6 @@ const wakePause = 5 * time.Millisecond
 // come by then.
 func (f *feed) wakeSoonLocked() {
 	now := time.Now()
-	f.grown.Store(now.UnixNano())
 	switch since := now.Sub(f.woken); {
 	case f.waking:
 	case since >= wakePause:

@@ -23,7 +23,7 @@ type Server struct {
 	config   Config
 	grpc     *grpc.Server
 	feed     *feed
-	turns    *turns
+	pace     *pace
 	memory   *budget
 	locks    *locks
 	instance eventstore.EventID
@@ -46,13 +46,13 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		config:   config,
-		feed:     newFeed(config.Store, config.CacheBytes),
 		memory:   newBudget(config.AppendMemory, nil),
 		locks:    newLocks(),
 		instance: newID(),
 		stopping: make(chan struct{}),
 	}
-	s.turns = newTurns(s.feed.growing, s.stopping)
+	s.pace = newPace(s.stopping)
+	s.feed = newFeed(config.Store, config.CacheBytes, s.pace)
 	var err error
 	if s.groups, err = s.newGroups(); err != nil {
 		return nil, err

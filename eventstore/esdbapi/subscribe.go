@@ -17,6 +17,7 @@ type subscription struct {
 	at      eventstore.Position // everything up to here was looked at
 	live    bool                // caught_up was said, and nothing was missed since
 	marks   checkpoints
+	sent    int // events since the last turn
 }
 
 // subscribeAll follows $all.
@@ -49,48 +50,24 @@ func (s *Server) subscribeAll(ctx context.Context, o *readOptions, stream stream
 
 // step takes one batch of the log, or waits for one.
 func (sub *subscription) step(ctx context.Context) error {
-	more, err := sub.next(ctx)
-	if err != nil {
-		return err
-	}
-	if more == nil {
-		return sub.checkEnd()
-	}
-	if err := sub.caughtUp(); err != nil {
-		return err
-	}
-	return sub.wait(ctx, more)
-}
-
-// next sends one batch, in its turn. It answers how to wait when there is none.
-func (sub *subscription) next(ctx context.Context) (more <-chan struct{}, err error) {
-	turn, err := sub.turns.take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer turn.end()
 	b, err := sub.feed.next(ctx, sub.at)
-	if err != nil || b.more != nil {
-		return b.more, err
+	if err != nil {
+		return err
+	}
+	if b.more != nil {
+		if err := sub.caughtUp(); err != nil {
+			return err
+		}
+		return sub.wait(ctx, b.more)
 	}
 	sub.live = sub.live && b.live
 	for _, n := range b.entries {
 		if err := sub.take(ctx, n); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	sub.at = b.upTo
-	return nil, nil
-}
-
-// checkEnd looks whether the subscription must end before the next batch.
-func (s *Server) checkEnd() error {
-	select {
-	case <-s.stopping:
-		return shuttingDown()
-	default:
-		return nil
-	}
+	return sub.turn(ctx)
 }
 
 // wait waits until there is more of the log.
@@ -103,6 +80,13 @@ func (s *Server) wait(ctx context.Context, more <-chan struct{}) error {
 	case <-s.stopping:
 		return shuttingDown()
 	}
+}
+
+// turn waits until the subscriber may go on, for what it was sent since the last turn.
+func (sub *subscription) turn(ctx context.Context) error {
+	n := sub.sent
+	sub.sent = 0
+	return sub.pace.pay(ctx, n)
 }
 
 // take sends one event, if it is wanted, and counts it.
@@ -122,6 +106,7 @@ func (sub *subscription) take(ctx context.Context, n *entry) error {
 }
 
 func (sub *subscription) send(ctx context.Context, n *entry) error {
+	sub.sent++
 	if n.link != nil && sub.options.resolve {
 		return sub.sendEvent(ctx, sub.options, n.link, sub.stream)
 	}
@@ -250,7 +235,7 @@ func (sub *streamSubscription) begin(ctx context.Context) (after int64, err erro
 // nothing is missing.
 func (sub *streamSubscription) history(ctx context.Context) error {
 	for {
-		if err := sub.checkEnd(); err != nil {
+		if err := sub.turn(ctx); err != nil {
 			return err
 		}
 		head, err := sub.config.Store.Head(ctx)
@@ -294,6 +279,7 @@ func (sub *streamSubscription) historyPage(ctx context.Context) (more bool, err 
 		if l.expired(&e, now) {
 			continue
 		}
+		sub.sent++
 		if err := sub.sendEvent(ctx, sub.options, &e, sub.subscription.stream); err != nil {
 			return false, err
 		}
@@ -304,45 +290,33 @@ func (sub *streamSubscription) historyPage(ctx context.Context) (more bool, err 
 // follow sends what the log brings, until the subscription falls behind it.
 func (sub *streamSubscription) follow(ctx context.Context) error {
 	for {
-		more, behind, err := sub.nextLive(ctx)
-		switch {
-		case err != nil || behind:
-			return err
-		case more == nil:
-			err = sub.checkEnd()
-		default:
-			if err = sub.caughtUp(); err == nil {
-				err = sub.wait(ctx, more)
-			}
-		}
+		b, err := sub.feed.next(ctx, sub.at)
 		if err != nil {
 			return err
 		}
-	}
-}
-
-// nextLive sends one batch, in its turn, unless it comes from behind the live part of the log.
-func (sub *streamSubscription) nextLive(ctx context.Context) (more <-chan struct{}, behind bool, err error) {
-	turn, err := sub.turns.take(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	defer turn.end()
-	b, err := sub.feed.next(ctx, sub.at)
-	if err != nil || b.more != nil {
-		return b.more, false, err
-	}
-	if !b.live && sub.live {
-		sub.live = false
-		return nil, true, nil
-	}
-	for _, n := range b.entries {
-		if err := sub.takeLive(ctx, n); err != nil {
-			return nil, false, err
+		if b.more != nil {
+			if err := sub.caughtUp(); err != nil {
+				return err
+			}
+			if err := sub.wait(ctx, b.more); err != nil {
+				return err
+			}
+			continue
+		}
+		if !b.live && sub.live {
+			sub.live = false
+			return nil
+		}
+		for _, n := range b.entries {
+			if err := sub.takeLive(ctx, n); err != nil {
+				return err
+			}
+		}
+		sub.at = b.upTo
+		if err := sub.turn(ctx); err != nil {
+			return err
 		}
 	}
-	sub.at = b.upTo
-	return nil, false, nil
 }
 
 func (sub *streamSubscription) takeLive(ctx context.Context, n *entry) error {
