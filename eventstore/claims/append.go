@@ -128,8 +128,9 @@ func (s *Store) acquire(ctx context.Context, a *eventstore.Append, p place) (hel
 		case last.place == p:
 			alone = false
 		default:
-			return held{}, nil, fmt.Errorf("%w: event id %s is being appended to stream %s, or was %s ago: come again",
-				eventstore.ErrUnavailable, id, last.Stream, s.cfg.Grace)
+			// The other stream is not named: the caller may not know it, and names may be secrets.
+			return held{}, nil, fmt.Errorf("%w: event id %s is being appended to another place, or was within %s: come again",
+				eventstore.ErrUnavailable, id, s.cfg.Grace)
 		}
 	}
 	revision, err = s.claim(ctx, id, eventstore.AtRevision(last.revision), p)

@@ -43,8 +43,8 @@ func (at stored) holds(id eventstore.EventID) bool {
 func (at stored) answer(a *eventstore.Append) (eventstore.Result, error) {
 	id := a.Events[0].ID
 	if len(at.events) < at.place.Count {
-		return eventstore.Result{}, fmt.Errorf("%w: stream %s holds %d of the %d events that began with id %s",
-			eventstore.ErrCorrupt, at.place.Stream, len(at.events), at.place.Count, id)
+		return eventstore.Result{}, fmt.Errorf("%w: %d of the %d events that began with id %s are stored",
+			eventstore.ErrCorrupt, len(at.events), at.place.Count, id)
 	}
 	last := at.events[len(at.events)-1]
 	first := eventstore.Result{Revision: last.Revision, Position: last.Position}
