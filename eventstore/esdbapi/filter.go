@@ -2,6 +2,7 @@ package esdbapi
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 // Bounds of a filter. Matching takes time in proportion to the text, whatever the expression (RE2).
 const (
 	maxRegexBytes    = 1024
+	maxRegexSteps    = 2000 // instructions, each of which may run once for every character
 	maxPrefixes      = 1000
 	defaultWindow    = 32
 	maxCheckInterval = 1 << 30
@@ -69,14 +71,9 @@ func parseFilter(o *streams.ReadReq_Options_FilterOptions) (*filter, error) {
 func newFilter(byType bool, regex string, prefixes []string, interval uint64) (*filter, error) {
 	f := &filter{byType: byType, interval: min(max(interval, 1), maxCheckInterval)}
 	if regex != "" {
-		if len(regex) > maxRegexBytes {
-			return nil, invalid("the regular expression of a filter is over " + strconv.Itoa(maxRegexBytes) + " bytes")
-		}
 		var err error
-		if f.regex, err = regexp.Compile(regex); err != nil {
-			return nil, invalid("the filter is not a regular expression of RE2, the kind without look-around and back-references")
-		}
-		return f, nil
+		f.regex, err = compile(regex)
+		return f, err
 	}
 	if len(prefixes) > maxPrefixes {
 		return nil, invalid("a filter of more than " + strconv.Itoa(maxPrefixes) + " prefixes")
@@ -87,6 +84,20 @@ func newFilter(byType bool, regex string, prefixes []string, interval uint64) (*
 		}
 	}
 	return f, nil
+}
+
+func compile(regex string) (*regexp.Regexp, error) {
+	if len(regex) > maxRegexBytes {
+		return nil, invalid("the regular expression of a filter is over " + strconv.Itoa(maxRegexBytes) + " bytes")
+	}
+	tree, err := syntax.Parse(regex, syntax.Perl)
+	if err != nil {
+		return nil, invalid("the filter is not a regular expression of RE2, the kind without look-around and back-references")
+	}
+	if program, err := syntax.Compile(tree.Simplify()); err != nil || len(program.Inst) > maxRegexSteps {
+		return nil, invalid("the regular expression of a filter repeats too much")
+	}
+	return regexp.Compile(regex)
 }
 
 // hidden streams are never seen in $all, as on a real node.
