@@ -259,8 +259,11 @@ func (sub *streamSubscription) historyPage(ctx context.Context) (more bool, err 
 		return false, err
 	}
 	current, err := sub.lastRevision(ctx, sub.options.stream)
-	if err != nil || int64(current) <= sub.after {
+	if err != nil {
 		return false, err
+	}
+	if int64(current) <= sub.after {
+		return false, sub.checkTombstone(ctx, &l)
 	}
 	last := uint64(current) //nolint:gosec // not negative
 	from := max(uint64(sub.after+1), l.first(last))
@@ -285,6 +288,22 @@ func (sub *streamSubscription) historyPage(ctx context.Context) (more bool, err 
 		}
 	}
 	return len(events) > 0, nil
+}
+
+// checkTombstone ends a subscription that has all of a stream which is tombstoned by now: the log has nothing more of it.
+func (sub *streamSubscription) checkTombstone(ctx context.Context, l *lifetime) error {
+	if !l.tombstoned {
+		return nil
+	}
+	e, found, err := sub.lastEvent(ctx, metaPrefix+sub.options.stream)
+	if err != nil || !found {
+		return err
+	}
+	e = present(e)
+	if err := sub.sendEvent(ctx, sub.options, &e, sub.subscription.stream); err != nil {
+		return err
+	}
+	return streamDeleted(sub.options.stream)
 }
 
 // follow sends what the log brings, until the subscription falls behind it.
