@@ -87,7 +87,7 @@ func (s *Server) storeLive(ctx context.Context, w write, l *lifetime) (written, 
 	if errors.Is(err, eventstore.ErrConflict) && w.expected.kind == expectNoStream && l.softDeleted() {
 		return s.storeAtCurrent(ctx, w, l)
 	}
-	return result, conflictOf(err, w)
+	return result, s.conflictOf(ctx, err, w)
 }
 
 // storeAtCurrent writes where the stream is now, and again where it is then, until the write timeout.
@@ -102,7 +102,7 @@ func (s *Server) storeAtCurrent(ctx context.Context, w write, l *lifetime) (writ
 		}
 		result, err := s.append(ctx, w, current)
 		if !errors.Is(err, eventstore.ErrConflict) {
-			return result, conflictOf(err, w)
+			return result, s.conflictOf(ctx, err, w)
 		}
 	}
 }
@@ -129,16 +129,20 @@ func (s *Server) append(ctx context.Context, w write, expected eventstore.Expect
 
 // conflictOf tells the store's conflicts as the protocol does. An id that is known in this
 // very stream, but with other events, is one.
-func conflictOf(err error, w write) error {
+func (s *Server) conflictOf(ctx context.Context, err error, w write) error {
 	var c *eventstore.ConflictError
 	if errors.As(err, &c) {
 		return &conflict{stream: w.stream, expected: w.expected, actual: c.Actual}
 	}
 	var reused *eventstore.IDReusedError
-	if errors.As(err, &reused) && reused.Stream == w.stream {
-		return &conflict{stream: w.stream, expected: w.expected, actual: eventstore.AtRevision(reused.First.Revision)}
+	if !errors.As(err, &reused) || reused.Stream != w.stream {
+		return err
 	}
-	return err
+	current, err := s.lastRevision(ctx, w.stream)
+	if err != nil {
+		return err
+	}
+	return &conflict{stream: w.stream, expected: w.expected, actual: current}
 }
 
 // undelete brings a soft-deleted stream back, from a revision on. A write that is repeated comes here again and finishes
