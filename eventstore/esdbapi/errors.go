@@ -51,7 +51,7 @@ func asFailure(err error) *failure {
 	case errors.Is(err, context.DeadlineExceeded):
 		return failed(codes.DeadlineExceeded, "the deadline of the call has passed")
 	}
-	if s, ok := status.FromError(err); ok { // of gRPC itself
+	if s, ok := status.FromError(err); ok && err.Error() == s.Err().Error() { // of gRPC itself, not wrapped by a store
 		return failed(s.Code(), s.Message())
 	}
 	return failed(codes.Internal, "internal error")

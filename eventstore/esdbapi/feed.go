@@ -21,7 +21,8 @@ import (
 type feed struct {
 	store    eventstore.Store
 	capacity int64
-	reading  chan struct{} // holds one token: one page is read of the store at a time, for whoever needs it
+	panicked func(value any, where string, err error) error // what a panic of the store is to subscribers
+	reading  chan struct{}                                  // holds one token: one page is read of the store at a time, for whoever needs it
 
 	pace    *pace
 	running sync.WaitGroup
@@ -46,8 +47,8 @@ type segment struct {
 	used        int64
 }
 
-func newFeed(store eventstore.Store, capacity int64, p *pace) *feed {
-	f := &feed{store: store, capacity: capacity, pace: p, reading: make(chan struct{}, 1)}
+func newFeed(store eventstore.Store, capacity int64, p *pace, panicked func(any, string, error) error) *feed {
+	f := &feed{store: store, capacity: capacity, pace: p, panicked: panicked, reading: make(chan struct{}, 1)}
 	f.reading <- struct{}{}
 	return f
 }
@@ -99,18 +100,7 @@ func (f *feed) close() { f.running.Wait() }
 
 // follow adds what the store gets to the live segment, until it is told to stop.
 func (f *feed) follow(ctx context.Context, after eventstore.Position) {
-	var err error
-	for e, failed := range f.store.Subscribe(ctx, after) {
-		var n *entry
-		if err = failed; err == nil {
-			n, err = newEntry(e)
-		}
-		if err != nil {
-			break
-		}
-		f.pace.count()
-		f.add(ctx, n)
-	}
+	err := f.addAll(ctx, after)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ctx.Err() != nil {
@@ -120,6 +110,22 @@ func (f *feed) follow(ctx context.Context, after eventstore.Position) {
 		f.failure = fmt.Errorf("%w: the store ended the subscription", eventstore.ErrUnavailable)
 	}
 	f.wakeLocked()
+}
+
+func (f *feed) addAll(ctx context.Context, after eventstore.Position) (err error) {
+	defer func() { err = f.panicked(recover(), "the feed", err) }()
+	for e, err := range f.store.Subscribe(ctx, after) {
+		if err != nil {
+			return err
+		}
+		n, err := newEntry(e)
+		if err != nil {
+			return err
+		}
+		f.pace.count()
+		f.add(ctx, n)
+	}
+	return nil
 }
 
 func (f *feed) add(ctx context.Context, n *entry) {

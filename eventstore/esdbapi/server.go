@@ -52,7 +52,7 @@ func New(config Config) (*Server, error) {
 		stopping: make(chan struct{}),
 	}
 	s.pace = newPace(s.stopping)
-	s.feed = newFeed(config.Store, config.CacheBytes, s.pace)
+	s.feed = newFeed(config.Store, config.CacheBytes, s.pace, s.recovered)
 	var err error
 	if s.groups, err = s.newGroups(); err != nil {
 		return nil, err
