@@ -13,12 +13,11 @@ const (
 	// paceFrom is the number of events in a window from where on the log counts as busy.
 	paceFrom = 30
 	// paceFloor is what a crowd may be sent a second while the log is busy, for each processor: about a
-	// thirtieth of one, in clients on the same machine and here.
-	paceFloor = 2_500
-	// paceShare is how many may be sent for each event that comes in, where that is more. A delivery costs a twelfth
-	// of an append of three events, both with their clients: so appends keep nine tenths of their rate,
-	// however fast the machine is and whoever else uses it.
-	paceShare = 0.5
+	// fiftieth of one, in clients on the same machine and here.
+	paceFloor = 1_500
+	// paceShare is how many may be sent for each event that comes in, where that is more. A delivery was seen to cost
+	// about a twelfth of an append of three events, both with their clients: so a sixteenth of what appends cost.
+	paceShare = 0.25
 	// paceBurst is what may be sent ahead of the rate, so that few subscribers never wait.
 	paceBurst = 50 * time.Millisecond
 )

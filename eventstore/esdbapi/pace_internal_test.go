@@ -64,7 +64,7 @@ func TestACrowdIsHeldToItsRateWhileTheLogIsBusy(t *testing.T) {
 		want               time.Duration
 	}{
 		{"the floor", 10_000, 1000, 5, 32 * time.Millisecond},
-		{"half of what comes", 10_000, 100_000, 5, 6400 * time.Microsecond},
+		{"a quarter of what comes", 10_000, 100_000, 5, 12800 * time.Microsecond},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
