@@ -116,5 +116,9 @@ func TestEveryWindowIsTaken(t *testing.T) {
 		if got := said(messages, true); err != nil || got != "1 2 3" {
 			t.Errorf("said %q, %v", got, err)
 		}
+		followed := r.untilCaughtUp(t, readReq("", append(options{ofAll, subscribing, filterBy(byStream, prefixes("s"))}, o...)...))
+		if last := followed[len(followed)-1]; last.GetCheckpoint().GetCommitPosition() != 3 {
+			t.Errorf("before caught_up came %v, want a checkpoint", last)
+		}
 	}
 }
