@@ -48,8 +48,6 @@ func compatible(o *streams.ReadReq_Options) {
 	o.ControlOption = &streams.ReadReq_Options_ControlOption{Compatibility: 1}
 }
 
-func resolving(o *streams.ReadReq_Options) { o.ResolveLinks = true }
-
 func upTo(count uint64) func(*streams.ReadReq_Options) {
 	return func(o *streams.ReadReq_Options) { o.CountOption = &streams.ReadReq_Options_Count{Count: count} }
 }
