@@ -20,7 +20,7 @@ type readiness struct {
 	Checks   []check `json:"checks"`
 	Head     string  `json:"head"`     // of the store, as last seen
 	Position string  `json:"position"` // of the read model
-	Lag      uint64  `json:"lag"`      // events
+	Lag      uint64  `json:"lag"`      // positions: events, where positions have no gaps
 	LagMS    int64   `json:"lag_ms"`
 }
 
@@ -62,7 +62,7 @@ func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Handler) probeProjection(context.Context) (string, error) {
 	s := h.config.Progress.Status()
-	detail := fmt.Sprintf("%s@%d at %s of %s, %d events and %s behind", s.Projection.Name, s.Projection.Version,
+	detail := fmt.Sprintf("%s@%d at %s of %s, %d positions and %s behind", s.Projection.Name, s.Projection.Version,
 		s.Position, s.Head, s.Lag, s.LagTime.Round(time.Millisecond))
 	if s.Standby {
 		detail += ", standing by"
