@@ -30,19 +30,17 @@ func checkEnds(from, to string) error {
 	switch {
 	case from == "" || to == "":
 		return errors.New("--from and --to: name a store each")
-	case from == to, !isRemote(from) && !isRemote(to) && sameFolder(folderOf(from), folderOf(to)):
+	case from == to, !config.IsServer(from) && !config.IsServer(to) && sameFolder(folderOf(from), folderOf(to)):
 		return errors.New("--from and --to name the same store")
 	}
 	for _, spec := range []string{from, to} {
 		// What is behind the scheme may hold a password.
-		if scheme, _, is := strings.Cut(spec, "://"); is && scheme != "esdb" && scheme != "esdb+discover" {
+		if scheme, _, is := strings.Cut(spec, "://"); is && !config.IsServer(spec) {
 			return fmt.Errorf("%s://…: want a data folder, esdb://HOST:PORT or esdb+discover://HOST:PORT", scheme)
 		}
 	}
 	return nil
 }
-
-func isRemote(spec string) bool { return strings.Contains(spec, "://") }
 
 func folderOf(spec string) string { return strings.TrimPrefix(spec, "embedded:") }
 
@@ -58,7 +56,7 @@ func sameFolder(a, b string) bool {
 // openEnd opens the store that a spec names. A folder that must exist is not made; a server need not be there yet.
 func openEnd(spec string, mustExist bool) (*store, error) {
 	quiet := zerolog.Nop() // the copy says itself when it waits
-	if isRemote(spec) {
+	if config.IsServer(spec) {
 		return openStore(place{spec: spec}, quiet)
 	}
 	data := config.Serve{Store: config.Embedded, Data: folderOf(spec), CacheMiB: 64}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -44,15 +43,11 @@ func listenESDB(ctx context.Context, s config.ESDB, log zerolog.Logger, undo *cl
 			return nil, fmt.Errorf("--esdb-users: %w", err)
 		}
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Listen)
+	listener, open, err := listen(ctx, "eventstoredb protocol", "--esdb-listen", s.Listen, undo)
 	if err != nil {
-		return nil, fmt.Errorf("eventstoredb protocol: cannot listen on %s: %w; stop what uses it or choose another --esdb-listen", s.Listen, err)
+		return nil, err
 	}
-	undo.add(func(context.Context) error {
-		_ = listener.Close() //nolint:errcheck // the server has closed it, as a rule
-		return nil
-	})
-	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && c.TLS == nil {
+	if open && c.TLS == nil {
 		return nil, fmt.Errorf("--esdb-listen %s can be reached from other machines: give it --esdb-tls-cert, --esdb-tls-key and --esdb-users, or listen on loopback", s.Listen)
 	}
 	c.Listener = listener

@@ -217,18 +217,25 @@ func firstKeys(file string, head eventstore.Position, log zerolog.Logger) (*cred
 
 // listenHTTP takes the port of the read side.
 func listenHTTP(ctx context.Context, address string, log zerolog.Logger, undo *closing) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	listener, open, err := listen(ctx, "http", "--http", address, undo)
+	if err == nil && open {
+		log.Warn().Str("address", address).Msg("the read side has no users and listens beyond this machine: put a proxy in front of it")
+	}
+	return listener, err
+}
+
+// listen takes a port until everything is undone. open says that other machines can reach it.
+func listen(ctx context.Context, what, flag, address string, undo *closing) (listener net.Listener, open bool, err error) {
+	listener, err = new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("http: cannot listen on %s: %w; stop what uses it or choose another --http", address, err)
+		return nil, false, fmt.Errorf("%s: cannot listen on %s: %w; stop what uses it or choose another %s", what, address, err, flag)
 	}
 	undo.add(func(context.Context) error {
 		_ = listener.Close() //nolint:errcheck // the server has closed it, as a rule
 		return nil
 	})
-	if tcp, ok := listener.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		log.Warn().Str("address", address).Msg("the read side has no users and listens beyond this machine: put a proxy in front of it")
-	}
-	return listener, nil
+	tcp, ok := listener.Addr().(*net.TCPAddr)
+	return listener, ok && !tcp.IP.IsLoopback(), nil
 }
 
 func natsCheck(conn *nats.Conn) httpapi.Check {

@@ -91,10 +91,10 @@ func (s *Serve) Complete(f Flags) error {
 	if s.KeyFile == "" {
 		s.KeyFile = filepath.Join(s.Data, "keys")
 	}
-	if s.RemoteStore() && !f.Changed("reply-floor") {
+	if IsServer(s.Store) && !f.Changed("reply-floor") {
 		s.ReplyFloor = remoteReplyFloor
 	}
-	problems := []error{checkStore(s.Store), s.ESDB.complete(f, s.RemoteStore())}
+	problems := []error{checkStore(s.Store), s.ESDB.complete(f, IsServer(s.Store))}
 	bad := func(ok bool, format string, args ...any) {
 		if !ok {
 			problems = append(problems, fmt.Errorf(format, args...))

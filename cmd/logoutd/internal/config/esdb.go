@@ -68,13 +68,15 @@ func (e *ESDB) complete(f Flags, remote bool) error {
 	return errors.Join(problems...)
 }
 
-// RemoteStore tells whether --store names a server.
-func (s *Serve) RemoteStore() bool { return s.Store != Embedded }
+// IsServer tells whether a store is named by the connection string of a server.
+func IsServer(store string) bool {
+	return strings.HasPrefix(store, "esdb://") || strings.HasPrefix(store, "esdb+discover://")
+}
 
 // checkStore knows the forms of --store. What is behind the scheme is checked by who opens it.
 func checkStore(store string) error {
 	switch {
-	case store == Embedded, strings.HasPrefix(store, "esdb://"), strings.HasPrefix(store, "esdb+discover://"):
+	case store == Embedded, IsServer(store):
 		return nil
 	case strings.HasPrefix(store, "kurrentdb"), strings.HasPrefix(store, "kdb"):
 		return errors.New("--store: this client spells the scheme esdb:// or esdb+discover://, for KurrentDB too")
