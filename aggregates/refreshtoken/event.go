@@ -17,6 +17,7 @@ type Issued struct {
 	ExpiresAt         time.Time // of the token
 	AbsoluteExpiresAt time.Time // of the family
 	Kind              Kind
+	KeyID             string // of the key that minted or fingerprinted the token
 	Fingerprint       string // of a registered token, keyed, hexadecimal; else ""
 }
 
@@ -26,6 +27,7 @@ type Rotated struct {
 	UserID      UserID
 	Generation  uint32 // of the successor
 	ExpiresAt   time.Time
+	KeyID       string
 	Fingerprint string
 }
 

@@ -21,6 +21,7 @@ type Issue struct {
 	UserID            UserID
 	ClientID          ClientID
 	Kind              Kind
+	KeyID             string // of the key that mints or fingerprints the token
 	Fingerprint       string // of a registered token
 	Now               time.Time
 	ExpiresAt         time.Time
@@ -49,7 +50,7 @@ func (s State) Issue(r Issue) ([]Event, error) {
 		return nil, ErrInvalidRequest
 	}
 	return []Event{Issued{
-		SessionID: r.SessionID, UserID: r.UserID, ClientID: r.ClientID, Kind: r.Kind, Fingerprint: r.Fingerprint,
+		SessionID: r.SessionID, UserID: r.UserID, ClientID: r.ClientID, Kind: r.Kind, KeyID: r.KeyID, Fingerprint: r.Fingerprint,
 		IssuedAt: r.Now, ExpiresAt: expires, AbsoluteExpiresAt: r.AbsoluteExpiresAt,
 	}}, nil
 }
@@ -57,6 +58,7 @@ func (s State) Issue(r Issue) ([]Event, error) {
 // Rotate asks to replace a presented token by its successor.
 type Rotate struct {
 	Generation  uint32 // of the presented token
+	KeyID       string // of the key that mints or fingerprints the successor
 	Fingerprint string // of the successor, where it is registered
 	Now         time.Time
 	ExpiresAt   time.Time // of the successor
@@ -80,7 +82,7 @@ func (s State) Rotate(r Rotate) ([]Event, error) {
 	}
 	return []Event{Rotated{
 		SessionID: s.SessionID, UserID: s.UserID, Generation: s.Generation + 1,
-		ExpiresAt: expires, Fingerprint: r.Fingerprint,
+		ExpiresAt: expires, KeyID: r.KeyID, Fingerprint: r.Fingerprint,
 	}}, nil
 }
 

@@ -19,6 +19,7 @@ type State struct {
 	UserID            UserID
 	ClientID          ClientID
 	Kind              Kind
+	Fingerprint       string // of the first token, where it is registered
 	Generation        uint32 // of the newest token
 	IssuedAt          time.Time
 	ExpiresAt         time.Time // of the newest token
@@ -42,7 +43,7 @@ func (s State) Apply(e Event) State {
 	case Issued:
 		if s.Status == Absent {
 			s = State{
-				Status: Live, SessionID: e.SessionID, UserID: e.UserID, ClientID: e.ClientID, Kind: e.Kind,
+				Status: Live, SessionID: e.SessionID, UserID: e.UserID, ClientID: e.ClientID, Kind: e.Kind, Fingerprint: e.Fingerprint,
 				IssuedAt: e.IssuedAt, ExpiresAt: e.ExpiresAt, AbsoluteExpiresAt: e.AbsoluteExpiresAt,
 			}
 		}

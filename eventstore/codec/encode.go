@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 )
 
@@ -13,6 +14,7 @@ const (
 	UserLogoutSucceeded        = "UserLogoutSucceeded"
 	UserLogoutFailed           = "UserLogoutFailed"
 	TokenFingerprintRegistered = "TokenFingerprintRegistered"
+	KeyAnnounced               = "KeyAnnounced"
 )
 
 // Encoded is an event as it is stored, but for its id and metadata.
@@ -37,6 +39,7 @@ func Encode(e refreshtoken.Event) Encoded {
 		o.time("expires_at", e.ExpiresAt)
 		o.time("absolute_expires_at", e.AbsoluteExpiresAt)
 		o.string("token_kind", e.Kind.String())
+		o.optional("key_id", e.KeyID)
 		o.optional("fingerprint", e.Fingerprint)
 	case refreshtoken.Rotated:
 		name = RefreshTokenRotated
@@ -44,6 +47,7 @@ func Encode(e refreshtoken.Event) Encoded {
 		o.string("user_id", e.UserID.String())
 		o.number("generation", uint64(e.Generation))
 		o.time("expires_at", e.ExpiresAt)
+		o.optional("key_id", e.KeyID)
 		o.optional("fingerprint", e.Fingerprint)
 	case refreshtoken.Revoked:
 		name = TokenRevoked
@@ -73,4 +77,13 @@ func Encode(e refreshtoken.Event) Encoded {
 		o.number("generation", uint64(e.Generation))
 	}
 	return Encoded{Type: name, Schema: 1, Data: o.end()}
+}
+
+// EncodeAnnounced writes the newest version of an event about a key.
+func EncodeAnnounced(e keyring.Announced) Encoded {
+	o := newObject(nil)
+	o.string("key_id", e.Key.ID)
+	o.string("check", e.Key.Check)
+	o.string("state", e.Key.Status.String())
+	return Encoded{Type: KeyAnnounced, Schema: 1, Data: o.end()}
 }

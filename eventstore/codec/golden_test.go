@@ -29,10 +29,15 @@ func (g golden) recorded() eventstore.Recorded {
 	}
 }
 
-// goldens reads every golden file, by its name without extension.
+// goldens reads every golden file of the events about tokens, by its name without extension.
 func goldens(tb testing.TB) map[string]golden {
 	tb.Helper()
-	files, err := filepath.Glob("testdata/*.json")
+	return goldensIn(tb, "testdata")
+}
+
+func goldensIn(tb testing.TB, folder string) map[string]golden {
+	tb.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
 	if err != nil || len(files) == 0 {
 		tb.Fatalf("found %d golden files: %v", len(files), err)
 	}
@@ -61,6 +66,7 @@ const (
 	sessionText = "01890a5d-ac96-774b-bcce-b302099a8057"
 	commandText = "0198f3c2-7d1e-7a44-9b1f-5e2d8c6a4b10"
 	fingerprint = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	keyID       = "20260301T000000Z"
 	escapes     = "Zoë \"王\" \\ <b>&"
 )
 
@@ -107,6 +113,8 @@ func meanings() map[string]codec.Decoded {
 	escaped.Client.UserAgent = "\t\x00\x7f 😀"
 	traced := full(codec.ActorUser, "alice")
 	traced.Tracestate = "vendor=t61rcWkgMzE,other=1"
+	digested := full(codec.ActorService, "login")
+	digested.CommandDigest = "5f0e1c2d3b4a69788796a5b4c3d2e1f0"
 	return map[string]codec.Decoded{
 		"UserLogoutAttempted.v1.tracestate": {Event: refreshtoken.LogoutAttempted{UserID: alice}, Metadata: traced},
 		"RefreshTokenIssued.v1": {Event: refreshtoken.Issued{
@@ -118,6 +126,15 @@ func meanings() map[string]codec.Decoded {
 			SessionID: session, UserID: alice, IssuedAt: date(3, 1, 0), ExpiresAt: date(3, 31, 0),
 			AbsoluteExpiresAt: date(8, 28, 0), Kind: refreshtoken.Native,
 		}, Metadata: minimal(codec.ActorSystem, "logoutd")},
+		"RefreshTokenIssued.v1.key": {Event: refreshtoken.Issued{
+			SessionID: session, UserID: alice, ClientID: client, IssuedAt: date(3, 1, 123456789),
+			ExpiresAt: date(3, 31, 123456789), AbsoluteExpiresAt: date(8, 28, 123456789),
+			Kind: refreshtoken.Registered, KeyID: keyID, Fingerprint: fingerprint,
+		}, Metadata: digested},
+		"RefreshTokenRotated.v1.key": {Event: refreshtoken.Rotated{
+			SessionID: session, UserID: alice, Generation: 4294967295, ExpiresAt: date(3, 31, 1),
+			KeyID: keyID, Fingerprint: fingerprint,
+		}, Metadata: digested},
 		"RefreshTokenRotated.v1": {Event: refreshtoken.Rotated{
 			SessionID: session, UserID: alice, Generation: 4294967295, ExpiresAt: date(3, 31, 1), Fingerprint: fingerprint,
 		}, Metadata: full(codec.ActorService, "login")},

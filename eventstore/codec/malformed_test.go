@@ -55,7 +55,7 @@ func TestTruncatedEventsAreMalformed(t *testing.T) {
 // optional are the fields that an event of each type may go without.
 func optional(typeName, field string) bool {
 	switch field {
-	case "client_id", "fingerprint", "cause_id":
+	case "client_id", "key_id", "fingerprint", "cause_id":
 		return true
 	case "session_id":
 		return typeName == codec.UserLogoutFailed

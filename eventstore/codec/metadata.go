@@ -47,6 +47,7 @@ type Metadata struct {
 	CorrelationID string    `json:"$correlationId"`
 	CausationID   string    `json:"$causationId"`
 	CommandID     string    `json:"command_id"`
+	CommandDigest string    `json:"command_digest"` // keyed, hexadecimal: tells a repeat from another command
 	OccurredAt    time.Time `json:"occurred_at"`
 	Schema        int       `json:"schema"`
 	Actor         Actor     `json:"actor"`
@@ -58,10 +59,11 @@ type Metadata struct {
 
 // EncodeMetadata writes the metadata of an event. Empty optional fields are left out.
 func EncodeMetadata(m Metadata) []byte {
-	o := newObject(make([]byte, 0, 448))
+	o := newObject(make([]byte, 0, 512))
 	o.string("$correlationId", m.CorrelationID)
 	o.string("$causationId", m.CausationID)
 	o.string("command_id", m.CommandID)
+	o.optional("command_digest", m.CommandDigest)
 	o.time("occurred_at", m.OccurredAt)
 	o.number("schema", uint64(m.Schema)) //nolint:gosec // versions are small and positive
 	o.name("actor")

@@ -8,13 +8,13 @@ import (
 )
 
 // snapshotVersion changes whenever the layout or the meaning of a field does (C6).
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // EncodeSnapshot writes the folded state of a family in a compact binary form:
-// version, status, kind, reason, generation, session, three times, user, client.
+// version, status, kind, reason, generation, session, three times, user, client, fingerprint.
 func EncodeSnapshot(s refreshtoken.State) []byte {
 	user, client, session := s.UserID.String(), s.ClientID.String(), s.SessionID.Bytes()
-	b := make([]byte, 0, 64+len(user)+len(client))
+	b := make([]byte, 0, 64+len(user)+len(client)+len(s.Fingerprint))
 	b = append(b, snapshotVersion, byte(s.Status), byte(s.Kind), byte(s.EndReason))
 	b = binary.BigEndian.AppendUint32(b, s.Generation)
 	b = append(b, session[:]...)
@@ -22,10 +22,11 @@ func EncodeSnapshot(s refreshtoken.State) []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(t.Unix())) //nolint:gosec // read back the same way
 		b = binary.BigEndian.AppendUint32(b, uint32(t.Nanosecond()))
 	}
-	b = binary.AppendUvarint(b, uint64(len(user)))
-	b = append(b, user...)
-	b = binary.AppendUvarint(b, uint64(len(client)))
-	return append(b, client...)
+	for _, text := range [...]string{user, client, s.Fingerprint} {
+		b = binary.AppendUvarint(b, uint64(len(text)))
+		b = append(b, text...)
+	}
+	return b
 }
 
 // DecodeSnapshot reads what EncodeSnapshot wrote; false when it is of another version or
@@ -49,9 +50,14 @@ func DecodeSnapshot(b []byte) (refreshtoken.State, bool) {
 		return refreshtoken.State{}, false
 	}
 	client, rest, ok := cutString(rest)
+	if !ok {
+		return refreshtoken.State{}, false
+	}
+	fingerprint, rest, ok := cutString(rest)
 	if !ok || len(rest) != 0 {
 		return refreshtoken.State{}, false
 	}
+	s.Fingerprint = fingerprint
 	var err1, err2 error
 	s.UserID, err1 = refreshtoken.ParseUserID(user)
 	s.ClientID, err2 = refreshtoken.ParseClientID(client)
@@ -62,9 +68,9 @@ func DecodeSnapshot(b []byte) (refreshtoken.State, bool) {
 }
 
 // plausible keeps a damaged byte from inventing a family, or from bringing an ended one back:
-// status and reason are two bytes that must agree.
+// status and reason are two bytes that must agree, as kind and fingerprint are.
 func plausible(s refreshtoken.State) bool {
-	if s.SessionID.IsZero() || s.Kind.String() == "" {
+	if s.SessionID.IsZero() || s.Kind.String() == "" || (s.Kind == refreshtoken.Registered) != (s.Fingerprint != "") {
 		return false
 	}
 	switch s.Status {

@@ -29,6 +29,9 @@ func anyState() *rapid.Generator[refreshtoken.State] {
 			IssuedAt:   anyTime().Draw(t, "issued"), ExpiresAt: anyTime().Draw(t, "expires"),
 			AbsoluteExpiresAt: anyTime().Draw(t, "absolute"),
 		}
+		if s.Kind == refreshtoken.Registered {
+			s.Fingerprint = rapid.StringMatching(`[0-9a-f]{64}`).Draw(t, "fingerprint")
+		}
 		if rapid.Bool().Draw(t, "ended") {
 			s.Status, s.EndReason = refreshtoken.Ended, refreshtoken.Reason(rapid.ByteRange(1, 7).Draw(t, "reason"))
 		}
@@ -77,14 +80,14 @@ func ended() refreshtoken.State {
 }
 
 // The layout is pinned: a change of it without a new version would misread what is stored.
-func TestSnapshotLayoutOfVersion1(t *testing.T) {
+func TestSnapshotLayoutOfVersion2(t *testing.T) {
 	t.Parallel()
-	want := []byte("\x01\x02\x01\x01" + "\x00\x00\x00\x01" +
+	want := []byte("\x02\x02\x01\x01" + "\x00\x00\x00\x01" +
 		"\x01\x89\x0a\x5d\xac\x96\x77\x4b\xbc\xce\xb3\x02\x09\x9a\x80\x57" +
 		"\x00\x00\x00\x00\x69\xa4\x31\x48\x00\x00\x00\x01" +
 		"\x00\x00\x00\x00\x69\xa5\x82\xc8\x00\x00\x00\x02" +
 		"\x00\x00\x00\x00\x69\xa6\xd4\x48\x00\x00\x00\x03" +
-		"\x05alice" + "\x00")
+		"\x05alice" + "\x00" + "\x00")
 	if got := codec.EncodeSnapshot(ended()); !bytes.Equal(got, want) {
 		t.Errorf("snapshot\n%q\nwant\n%q", got, want)
 	}

@@ -19,6 +19,7 @@ type wire struct {
 	ExpiresAt         *time.Time `json:"expires_at"`
 	AbsoluteExpiresAt *time.Time `json:"absolute_expires_at"`
 	TokenKind         string     `json:"token_kind"`
+	KeyID             string     `json:"key_id"`
 	Fingerprint       string     `json:"fingerprint"`
 	Reason            string     `json:"reason"`
 	RevokedBy         *string    `json:"revoked_by"`
@@ -75,7 +76,7 @@ func (w *wire) issued() (refreshtoken.Event, error) {
 		err8 = ErrMalformed // a family begins with 0; the event has no place for another
 	}
 	return refreshtoken.Issued{
-		SessionID: session, UserID: user, ClientID: client, Kind: kind, Fingerprint: w.Fingerprint,
+		SessionID: session, UserID: user, ClientID: client, Kind: kind, KeyID: w.KeyID, Fingerprint: w.Fingerprint,
 		IssuedAt: at, ExpiresAt: expires, AbsoluteExpiresAt: absolute,
 	}, first(err1, err2, err3, err4, err5, err6, err7, err8)
 }
@@ -86,7 +87,8 @@ func (w *wire) rotated() (refreshtoken.Event, error) {
 	generation, err3 := present(w.Generation)
 	expires, err4 := moment(w.ExpiresAt)
 	return refreshtoken.Rotated{
-		SessionID: session, UserID: user, Generation: generation, ExpiresAt: expires, Fingerprint: w.Fingerprint,
+		SessionID: session, UserID: user, Generation: generation, ExpiresAt: expires,
+		KeyID: w.KeyID, Fingerprint: w.Fingerprint,
 	}, first(err1, err2, err3, err4)
 }
 
