@@ -1,16 +1,15 @@
 package commands
 
 import (
-	"crypto/sha1" //nolint:gosec // UUIDv5 is made of it; nothing relies on its strength
+	"encoding/binary"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
-	"github.com/logoutd/logoutd/eventstore"
+	"github.com/logoutd/logoutd/commands/credential"
 	"github.com/logoutd/logoutd/eventstore/codec"
 )
 
@@ -29,6 +28,18 @@ type Envelope struct {
 	Client        codec.Client // of the end user
 	Traceparent   string       // W3C Trace Context; "" when there is none
 	Tracestate    string
+
+	identity credential.Secret // see identify
+}
+
+// identify says what makes this command this one: its verb, its id and the fields given, in their
+// order. A command with the same id and another identity is a different command.
+func (e *Envelope) identify(verb string, fields ...string) {
+	b := append(make([]byte, 0, 256), e.CommandID[:]...)
+	for _, field := range append([]string{verb}, fields...) {
+		b = append(binary.AppendUvarint(b, uint64(len(field))), field...)
+	}
+	e.identity = credential.NewSecret(string(b))
 }
 
 // validate answers an *InvalidError. defaultActor acts where the command names nobody.
@@ -66,30 +77,17 @@ func plain(s string, limit int) bool {
 }
 
 // metadata is the same for every event of a command.
-func (e *Envelope) metadata(now time.Time) codec.Metadata {
+func (e *Envelope) metadata(now time.Time, digest string) codec.Metadata {
 	id := e.CommandID.String()
 	correlation := e.CorrelationID
 	if correlation == "" {
 		correlation = id
 	}
 	return codec.Metadata{
-		CorrelationID: correlation, CausationID: id, CommandID: id, OccurredAt: now,
+		CorrelationID: correlation, CausationID: id, CommandID: id, CommandDigest: digest, OccurredAt: now,
 		Actor: e.Actor, Client: e.Client, Traceparent: e.Traceparent, Tracestate: e.Tracestate, Producer: codec.Producer,
 	}
 }
 
 // errCommandIDReused is a command whose id left the record of a different one.
 var errCommandIDReused = &InvalidError{"command_id", "was used for a different command; choose another"}
-
-// EventID is the id of the event at an index of a command: UUIDv5 (RFC 9562 §5.5) with the command id
-// as name space and the decimal index as name (P2). A test compares it with uuid.NewSHA1, which
-// allocates three times; this runs three times in every logout.
-func EventID(command uuid.UUID, index int) eventstore.EventID {
-	var name [36]byte
-	copy(name[:], command[:])
-	sum := sha1.Sum(strconv.AppendInt(name[:len(command)], int64(index), 10)) //nolint:gosec // what the standard asks for
-	id := eventstore.EventID(sum[:16])
-	id[6] = id[6]&0x0f | 0x50 // version 5
-	id[8] = id[8]&0x3f | 0x80 // the RFC's variant
-	return id
-}

@@ -145,7 +145,7 @@ func TestAProcessorNeedsItsParts(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	for _, c := range []commands.Config{
-		{}, {Ring: h.ring, Now: time.Now}, {Journal: h.store, Now: time.Now}, {Journal: h.store, Ring: h.ring},
+		{}, {Keys: h.Keys, Now: time.Now}, {Journal: h.store, Now: time.Now}, {Journal: h.store, Keys: h.Keys},
 	} {
 		if p, err := commands.New(c); err == nil || p != nil {
 			t.Errorf("made one of %+v", c)

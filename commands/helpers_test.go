@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
+	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/commands"
 	"github.com/logoutd/logoutd/commands/credential"
@@ -31,6 +32,7 @@ type house struct {
 	reopen  func() eventstore.Store
 	store   eventstore.Store
 	journal *journal
+	keys    string // the key file
 	ring    *credential.Ring
 	clock   *clock
 }
@@ -55,9 +57,10 @@ func (c *clock) advance(d time.Duration) {
 func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{
-		t: t, reopen: embeddedStore(t), ring: credential.NewRing(),
+		t: t, reopen: embeddedStore(t), keys: keyFile(t),
 		clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)},
 	}
+	h.ring = ringIn(t, h.keys)
 	if strings.HasPrefix(t.Name(), overClaims) {
 		h.reopen = claimedStore(t)
 	}
@@ -88,6 +91,7 @@ func (h *house) open() {
 	})
 	h.store, h.journal = store, &journal{Journal: store}
 	h.Processor = h.another(h.journal)
+	h.journal.forget()
 }
 
 func closeStore(s eventstore.Store) error { return s.(io.Closer).Close() } //nolint:forcetypeassert // ours all are
@@ -101,14 +105,52 @@ func (h *house) restart() {
 	h.open()
 }
 
-// another is one more processor, as in another process.
+// another is one more processor, as in another process with the same key file.
 func (h *house) another(j commands.Journal) *commands.Processor {
 	h.t.Helper()
-	p, err := commands.New(commands.Config{Journal: j, Ring: h.ring, Now: h.clock.Now})
+	p, err := h.with(j, h.ring)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return p
+}
+
+// with is a processor that has announced the keys of a ring, or the reason why it cannot start.
+func (h *house) with(j commands.Journal, ring *credential.Ring) (*commands.Processor, error) {
+	h.t.Helper()
+	keys := credential.NewKeys(j, h.clock.Now)
+	p, err := commands.New(commands.Config{Journal: j, Keys: keys, Now: h.clock.Now})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return p, keys.Announce(h.t.Context(), ring)
+}
+
+// rotateKeys adds a key to the key file and makes it the active one.
+func (h *house) rotateKeys() {
+	h.t.Helper()
+	if _, err := credential.AddKey(h.keys, time.Now()); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := credential.PromoteKey(h.keys, ""); err != nil {
+		h.t.Fatal(err)
+	}
+	h.ring = ringIn(h.t, h.keys)
+}
+
+// mint makes the token of a generation, as the processor does.
+func (h *house) mint(session refreshtoken.SessionID, generation uint32) credential.Secret {
+	h.t.Helper()
+	return mint(h.t, h.ring, session, generation)
+}
+
+func mint(t testing.TB, ring *credential.Ring, session refreshtoken.SessionID, generation uint32) credential.Secret {
+	t.Helper()
+	token, err := ring.Mint(ring.ActiveID(), session, generation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }
 
 func user(name string) refreshtoken.UserID {
@@ -162,8 +204,13 @@ func (h *house) mustLogOut(c commands.LogoutUser) commands.LogoutReceipt {
 	return r
 }
 
-// events reads everything after a position, past the journal of the processor.
+// events reads everything after a position that is about tokens, past the journal of the processor.
 func (h *house) events(after eventstore.Position) []eventstore.Recorded {
+	h.t.Helper()
+	return slices.DeleteFunc(h.everything(after), func(e eventstore.Recorded) bool { return e.Stream == keyring.Stream })
+}
+
+func (h *house) everything(after eventstore.Position) []eventstore.Recorded {
 	h.t.Helper()
 	var all []eventstore.Recorded
 	for e, err := range h.store.ReadAll(context.Background(), after, eventstore.Forward) {
@@ -225,7 +272,7 @@ func (h *house) rotate(session refreshtoken.SessionID) error {
 		s = s.Apply(e)
 		encoded := codec.Encode(e)
 		a.Events = append(a.Events, eventstore.Event{
-			ID: commands.EventID(command, i), Type: encoded.Type, Data: encoded.Data, Metadata: codec.EncodeMetadata(metadata),
+			ID: codec.EventID(command, i), Type: encoded.Type, Data: encoded.Data, Metadata: codec.EncodeMetadata(metadata),
 		})
 	}
 	a.Snapshot = codec.EncodeSnapshot(s)
@@ -261,22 +308,21 @@ func (h *house) wantReused(err error, before eventstore.Position) {
 	}
 }
 
-// ringFile is a ring with these keys, the oldest first.
-func ringFile(t testing.TB, lines ...string) *credential.Ring {
+// keyFile makes a key file with one key.
+func keyFile(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys")
-	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+	if _, _, err := credential.OpenOrCreateKeyFile(path, time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+func ringIn(t testing.TB, path string) *credential.Ring {
+	t.Helper()
 	ring, err := credential.OpenKeyFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ring
 }
-
-// Lines of a key file.
-const (
-	olderKey = "2025 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
-	newerKey = "2026 AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
-)

@@ -2,7 +2,7 @@ package commands
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,7 +37,7 @@ type IssueReceipt struct {
 
 // IssueRefreshToken decides and records a new family. The error is an *InvalidError, or one of
 // a store that is unavailable or whose outcome is unknown. A repeated command gets the same session
-// and a token of the same generation.
+// and the same token, whichever key is active by then.
 func (p *Processor) IssueRefreshToken(ctx context.Context, c IssueRefreshToken) (IssueReceipt, error) {
 	if c.UserID.IsZero() {
 		return IssueReceipt{}, &InvalidError{"user_id", "is missing"}
@@ -52,56 +52,59 @@ func (p *Processor) IssueRefreshToken(ctx context.Context, c IssueRefreshToken) 
 	if err != nil {
 		return IssueReceipt{}, err
 	}
-	now := p.Now()
-	request := refreshtoken.Issue{
-		SessionID: refreshtoken.SessionIDFrom(id), UserID: c.UserID, ClientID: c.ClientID, Kind: refreshtoken.Native,
-		Now: now, ExpiresAt: now.Add(or(c.TTL, p.TokenTTL)), AbsoluteExpiresAt: now.Add(max(p.FamilyTTL, c.TTL)),
-	}
-	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
-	issued, position, err := p.issue(ctx, &c.Envelope, request, 0)
+	ring, err := p.Keys.Ring()
 	if err != nil {
 		return IssueReceipt{}, err
 	}
-	if issued.Kind != refreshtoken.Native || issued.UserID != c.UserID || issued.ClientID != c.ClientID {
-		return IssueReceipt{}, errCommandIDReused
+	c.identify("issue_refresh_token", c.UserID.String(), c.ClientID.String(), c.TTL.String())
+	now := p.Now()
+	request := refreshtoken.Issue{
+		SessionID: refreshtoken.SessionIDFrom(id), UserID: c.UserID, ClientID: c.ClientID, Kind: refreshtoken.Native,
+		KeyID: ring.ActiveID(), Now: now, ExpiresAt: now.Add(or(c.TTL, p.TokenTTL)), AbsoluteExpiresAt: now.Add(max(p.FamilyTTL, c.TTL)),
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	issued, left, err := p.issue(ctx, &c.Envelope, request, 0)
+	if err != nil {
+		return IssueReceipt{}, err
+	}
+	token, err := p.mint(issued)
+	if err != nil {
+		return IssueReceipt{}, err
 	}
 	return IssueReceipt{
-		CommandID: c.CommandID, Position: position, SessionID: issued.SessionID,
-		RefreshToken: p.Ring.Mint(issued.SessionID, 0), ExpiresAt: issued.ExpiresAt,
+		CommandID: c.CommandID, Position: left.position, SessionID: issued.SessionID,
+		RefreshToken: token, ExpiresAt: issued.ExpiresAt,
 	}, nil
+}
+
+// mint makes the token of a family again, with the key that made it first: the same for ever.
+func (p *Processor) mint(issued refreshtoken.Issued) (credential.Secret, error) {
+	ring, err := p.Keys.Ring()
+	if err != nil {
+		return credential.Secret{}, err
+	}
+	token, err := ring.Mint(issued.KeyID, issued.SessionID, 0)
+	if err != nil { // the session is there: "nothing was done" would be untrue
+		return token, fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
+	}
+	return token, nil
 }
 
 // issue appends the first event of a family, as the event at an index of its command, or finds
 // the one that the same command appended before (P2).
-func (p *Processor) issue(ctx context.Context, env *Envelope, request refreshtoken.Issue, index int) (refreshtoken.Issued, eventstore.Position, error) {
-	var none refreshtoken.Issued
+func (p *Processor) issue(ctx context.Context, env *Envelope, request refreshtoken.Issue, index int) (refreshtoken.Issued, record, error) {
 	events, err := refreshtoken.State{}.Issue(request)
 	if err != nil {
-		return none, 0, &InvalidError{"", err.Error()}
+		return refreshtoken.Issued{}, record{}, &InvalidError{"", err.Error()}
 	}
-	stream := request.SessionID.Stream()
-	result, err := p.commit(ctx, env, decision{
-		stream: stream, expected: eventstore.NoStream, events: events, firstIndex: index,
+	left, err := p.commit(ctx, env, decision{
+		stream: request.SessionID.Stream(), expected: eventstore.NoStream, events: events, firstIndex: index,
 		snapshot: codec.EncodeSnapshot(refreshtoken.Fold(events...)), committed: request.Now,
 	})
-	var reused *eventstore.IDReusedError
-	switch {
-	case errors.As(err, &reused):
-		stream = reused.Stream
-	case err != nil:
-		return none, 0, err
-	case !result.Duplicate:
-		return events[0].(refreshtoken.Issued), result.Position, nil //nolint:forcetypeassert // Issue decides nothing else
+	issued, is := left.event.(refreshtoken.Issued)
+	if err == nil && !is {
+		err = fmt.Errorf("%w: command %s has left %T in place of a family", eventstore.ErrCorrupt, env.CommandID, left.event)
 	}
-	recorded, event, err := p.recall(ctx, stream, 0)
-	if err != nil {
-		return none, 0, err
-	}
-	// The stream may be a family that another command under this id ended, and not began.
-	issued, is := event.(refreshtoken.Issued)
-	if !is || recorded.ID != EventID(env.CommandID, index) {
-		return none, 0, errCommandIDReused
-	}
-	return issued, recorded.Position, nil
+	return issued, left, err
 }

@@ -39,6 +39,13 @@ const (
 	storesTwice       // delivered twice
 )
 
+// forget starts counting anew.
+func (j *journal) forget() {
+	j.appends.Store(0)
+	j.loads.Store(0)
+	j.reads.Store(0)
+}
+
 func (j *journal) faults(plan ...fault) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

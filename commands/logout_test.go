@@ -39,11 +39,11 @@ var branches = []struct {
 		token := h.mustIssue("alice").RefreshToken.Reveal()
 		return presented{token: token[:10] + "AAAA" + token[14:], reason: "token_not_found"}
 	}},
-	{"a native token of another ring is unknown", func(h *house) presented {
-		return presented{token: credential.NewRing().Mint(h.mustIssue("alice").SessionID, 0).Reveal(), reason: "token_not_found"}
+	{"a native token of another installation is unknown", func(h *house) presented {
+		return presented{token: mint(h.t, ringIn(h.t, keyFile(h.t)), h.mustIssue("alice").SessionID, 0).Reveal(), reason: "token_not_found"}
 	}},
 	{"a native token whose family is not there is unknown", func(h *house) presented {
-		return presented{token: h.ring.Mint(refreshtoken.SessionIDFrom(uuid.New()), 0).Reveal(), reason: "token_not_found"}
+		return presented{token: h.mint(refreshtoken.SessionIDFrom(uuid.New()), 0).Reveal(), reason: "token_not_found"}
 	}},
 	{"an opaque text that nobody registered is unknown", func(*house) presented {
 		return presented{token: foreignToken, reason: "token_not_found"}
@@ -87,7 +87,7 @@ var branches = []struct {
 	{"the newest of several generations", func(h *house) presented {
 		r := h.mustIssue("alice")
 		h.mustRotate(r.SessionID, 3)
-		return presented{token: h.ring.Mint(r.SessionID, 3).Reveal(), session: r.SessionID, newest: 3}
+		return presented{token: h.mint(r.SessionID, 3).Reveal(), session: r.SessionID, newest: 3}
 	}},
 	{"a token that has expired", func(h *house) presented {
 		r := h.mustIssue("alice")
@@ -155,11 +155,15 @@ func (h *house) checkRecord(c commands.LogoutUser, p presented, receipt commands
 	if len(got) != len(want) {
 		h.t.Fatalf("recorded %s, want %v", types(got), want)
 	}
-	metadata := fmt.Sprintf(`{"$correlationId":"correlation of the caller","$causationId":%q,"command_id":%q,`+
+	digest := h.decode(got[0]).Metadata.CommandDigest
+	if len(digest) != 32 {
+		h.t.Errorf("digest %q", digest)
+	}
+	metadata := fmt.Sprintf(`{"$correlationId":"correlation of the caller","$causationId":%q,"command_id":%q,"command_digest":%q,`+
 		`"occurred_at":%q,"schema":1,"actor":{"type":"user","id":"alice"},`+
 		`"client":{"ip_address":"2001:db8::7","user_agent":"Browser \"1.0\" \u003cé\u003e"},`+
 		`"traceparent":%q,"tracestate":"a=1","producer":"logoutd"}`,
-		c.CommandID, c.CommandID, h.clock.Now().Format("2006-01-02T15:04:05.000000000Z"), c.Traceparent)
+		c.CommandID, c.CommandID, digest, h.clock.Now().Format("2006-01-02T15:04:05.000000000Z"), c.Traceparent)
 	for i, e := range got {
 		id := eventstore.EventID(uuid.NewSHA1(c.CommandID, []byte(fmt.Sprint(i))))
 		if e.Stream != stream || e.ID != id || e.Type != want[i][0] || e.ContentType != eventstore.JSON {

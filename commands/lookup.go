@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/commands/credential"
@@ -11,66 +12,103 @@ import (
 	"github.com/logoutd/logoutd/eventstore/codec"
 )
 
-// familyOf loads the family that a recognised token belongs to; the zero State when there is none.
-func (p *Processor) familyOf(ctx context.Context, t credential.Presented) (refreshtoken.State, eventstore.Expected, error) {
-	if t.Kind == refreshtoken.Native {
-		return p.family(ctx, t.SessionID)
+// familyOf loads the family that a token belongs to. The zero State is a token of no family, and
+// certainly so: what no key at hand explains is told apart from the work of a key that is lacking.
+func (p *Processor) familyOf(ctx context.Context, token credential.Secret) (refreshtoken.State, eventstore.Expected, error) {
+	ring, err := p.Keys.Ring()
+	if err != nil {
+		return refreshtoken.State{}, 0, err
 	}
-	to, found, err := p.findPointer(ctx, t.Fingerprints)
-	if err != nil || !found {
-		return refreshtoken.State{}, eventstore.NoStream, err
+	presented, err := ring.Recognise(token)
+	var state refreshtoken.State
+	revision := eventstore.NoStream
+	switch {
+	case errors.Is(err, credential.ErrNotAToken):
+		return state, revision, nil
+	case err != nil:
+		err = nil
+	case presented.Kind == refreshtoken.Native:
+		state, revision, err = p.family(ctx, presented.SessionID)
+	default:
+		var found pointers
+		if found, err = p.follow(ctx, presented.Fingerprints); err == nil {
+			state, revision = found.family, found.revision
+		}
 	}
-	state, revision, err := p.family(ctx, to.session)
-	if err == nil && state.Kind != refreshtoken.Registered {
-		// The session that the pointer reserved went to a native family before its own came.
-		return refreshtoken.State{}, eventstore.NoStream, nil
+	if err == nil && state.Status == refreshtoken.Absent {
+		_, _, err = p.Keys.Whole(ctx)
 	}
 	return state, revision, err
 }
 
-// knownSince is the position from which on a token led to its family.
-func (p *Processor) knownSince(ctx context.Context, t credential.Presented, session refreshtoken.SessionID) (eventstore.Position, error) {
-	first, _, err := p.recall(ctx, session.Stream(), 0)
-	if err != nil || t.Kind == refreshtoken.Native {
-		return first.Position, err
-	}
-	to, _, err := p.findPointer(ctx, t.Fingerprints)
-	return max(first.Position, to.position), err
+// pointers is where the fingerprints of a registered token lead, one for each key.
+type pointers struct {
+	family   refreshtoken.State // of this token; the zero State when there is none
+	revision eventstore.Expected
+
+	// reserved is a session that a pointer names and that is not there yet: whoever registers the
+	// token completes it. The zero value when there is none.
+	reserved refreshtoken.SessionID
+	active   refreshtoken.SessionID // what the pointer of the active key names
+	at       eventstore.Expected    // the revision of that pointer's stream
+	events   []eventstore.EventID   // of all pointers: they tell which commands wrote them
 }
 
-// pointer is what a pointer stream says of a registered token. It never changes.
-type pointer struct {
-	session  refreshtoken.SessionID
-	event    eventstore.EventID // tells which command wrote it
-	position eventstore.Position
-}
-
-// findPointer follows the fingerprints of a registered token, the newest key first.
-func (p *Processor) findPointer(ctx context.Context, fingerprints []credential.Fingerprint) (pointer, bool, error) {
-	for _, fingerprint := range fingerprints {
-		to, found, err := p.follow(ctx, fingerprint)
-		if err != nil || found {
-			return to, found, err
-		}
-	}
-	return pointer{}, false, nil
-}
-
-func (p *Processor) follow(ctx context.Context, fingerprint credential.Fingerprint) (pointer, bool, error) {
-	loaded, err := p.Journal.Load(ctx, fingerprint.Stream())
-	if err != nil {
-		return pointer{}, false, pointerError(err)
-	}
-	for _, recorded := range loaded.Events {
-		decoded, err := codec.Decode(recorded)
+// follow reads the pointers of a token. A pointer to a family that has another token counts for nothing:
+// somebody else has taken the session that it reserved.
+func (p *Processor) follow(ctx context.Context, fingerprints []credential.Fingerprint) (pointers, error) {
+	to := pointers{revision: eventstore.NoStream, at: eventstore.NoStream}
+	for i, fingerprint := range fingerprints {
+		loaded, err := p.Journal.Load(ctx, fingerprint.Stream())
 		if err != nil {
-			return pointer{}, false, pointerError(err)
+			return to, pointerError(err)
 		}
-		if to, is := decoded.Event.(refreshtoken.FingerprintRegistered); is {
-			return pointer{session: to.SessionID, event: recorded.ID, position: recorded.Position}, true, nil
+		var session refreshtoken.SessionID
+		for _, recorded := range loaded.Events { // the last one holds
+			decoded, err := codec.Decode(recorded)
+			if err != nil {
+				return to, pointerError(err)
+			}
+			if pointer, is := decoded.Event.(refreshtoken.FingerprintRegistered); is {
+				session = pointer.SessionID
+			}
+			to.events = append(to.events, recorded.ID)
+		}
+		if i == 0 {
+			to.active, to.at = session, loaded.Revision
+		}
+		if session.IsZero() {
+			continue
+		}
+		state, revision, err := p.family(ctx, session)
+		switch {
+		case err != nil:
+			return to, err
+		case state.Status == refreshtoken.Absent && to.reserved.IsZero():
+			to.reserved = session
+		case state.Kind == refreshtoken.Registered && contains(fingerprints, state.Fingerprint):
+			to.family, to.revision = state, revision
+			return to, nil
 		}
 	}
-	return pointer{}, false, nil
+	return to, nil
+}
+
+func contains(fingerprints []credential.Fingerprint, f string) bool {
+	for i := range fingerprints {
+		if string(fingerprints[i]) == f {
+			return true
+		}
+	}
+	return false
+}
+
+// hidePointer is pointerError for the streams that need it.
+func hidePointer(stream string, err error) error {
+	if err != nil && strings.HasPrefix(stream, credential.PointerPrefix) {
+		return pointerError(err)
+	}
+	return err
 }
 
 // pointerError keeps what an error is and drops its text: the name of a pointer stream is

@@ -188,8 +188,11 @@ func TestNoErrorShowsAFingerprint(t *testing.T) {
 		check(err)
 		h.journal.failReads(nil)
 		// Following the pointer.
-		h.journal.onLoad = func(string, eventstore.Loaded, error) (eventstore.Loaded, error) {
-			return eventstore.Loaded{}, named(cause)
+		h.journal.onLoad = func(stream string, l eventstore.Loaded, err error) (eventstore.Loaded, error) {
+			if strings.HasPrefix(stream, credential.PointerPrefix) {
+				return eventstore.Loaded{}, named(cause)
+			}
+			return l, err
 		}
 		_, err = h.LogoutUser(t.Context(), logout("alice", credential.NewSecret(foreignToken)))
 		check(err)

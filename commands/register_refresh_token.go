@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,194 +46,165 @@ var (
 // after a crash between the two the token is simply not registered, and whoever registers
 // it next takes the pointer over. Only then is it acknowledged.
 //
-// Registering the same token for the same user again answers the session it has, as long as
-// that lives. The error is
-// an *InvalidError, a *ConflictError, or one of a store that is unavailable or whose outcome is unknown.
+// Registering the same token for the same user again returns the session it has, as long as that lives.
+// The error is an *InvalidError, a *ConflictError, or one of a store that is unavailable or whose
+// outcome is unknown.
 func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshToken) (RegisterReceipt, error) {
+	if err := p.checkRegistration(&c); err != nil {
+		return RegisterReceipt{}, err
+	}
+	var receipt RegisterReceipt
+	begun := false
+	err := p.attempt(ctx, func(ctx context.Context) (err error) {
+		receipt, err = p.register(ctx, &c, &begun)
+		return err
+	})
+	switch {
+	case err == nil:
+		return receipt, nil
+	case begun && CodeOf(err) == CodeUnavailable: // "nothing was done" would be untrue
+		err = fmt.Errorf("%w: the token has its pointer, its family is not known: %w", eventstore.ErrOutcomeUnknown, err)
+	}
+	return RegisterReceipt{}, err
+}
+
+// errAgain is a registration that has to look again, for something was not as it seemed.
+var errAgain = fmt.Errorf("%w: another registration of the token", eventstore.ErrConflict)
+
+// register is one attempt. begun is set once something of the command is stored.
+//
+// A token must not get two sessions while processes go over to another active key. So a family is
+// made for a session only if the pointer of the active key names it, and that key is still active
+// once the pointer is there: whoever goes over to the next key after that finds the pointer.
+func (p *Processor) register(ctx context.Context, c *RegisterRefreshToken, begun *bool) (RegisterReceipt, error) {
+	ring, keys, err := p.Keys.Whole(ctx)
+	if err != nil {
+		return RegisterReceipt{}, err
+	}
+	fingerprints, keyID := []credential.Fingerprint{c.Fingerprint}, ""
+	if c.Fingerprint == "" {
+		presented, err := ring.Recognise(c.RefreshToken)
+		if err != nil || presented.Kind != refreshtoken.Registered {
+			return RegisterReceipt{}, &InvalidError{"refresh_token", fmt.Sprintf(
+				"must be %d to %d printable ASCII characters and not begin with %s",
+				credential.MinRegisteredBytes, credential.MaxRegisteredBytes, credential.NativePrefix)}
+		}
+		fingerprints, keyID = presented.Fingerprints, ring.ActiveID()
+	}
+	to, err := p.follow(ctx, fingerprints)
+	if err != nil {
+		return RegisterReceipt{}, err
+	}
+	// The first event of a command always has index 0, so that the store sees every id that is used again.
+	index := 0
+	for slices.Contains(to.events, codec.EventID(c.CommandID, index)) {
+		index, *begun = index+1, true
+	}
+	if to.family.Status != refreshtoken.Absent {
+		return p.registered(ctx, c, to, index)
+	}
 	now := p.Now()
-	fingerprints, err := p.checkRegistration(&c, now)
+	if !c.ExpiresAt.After(now) {
+		return RegisterReceipt{}, &InvalidError{"expires_at", "must lie in the future"}
+	}
+	session, err := p.sessionFor(ctx, c, to)
 	if err != nil {
 		return RegisterReceipt{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
-	to, err := p.pointTo(ctx, &c, fingerprints, now)
-	if err != nil {
-		return RegisterReceipt{}, err
+	if to.active != session {
+		left, err := p.commit(ctx, &c.Envelope, decision{
+			stream: fingerprints[0].Stream(), expected: to.at, firstIndex: index, committed: now,
+			events: []refreshtoken.Event{refreshtoken.FingerprintRegistered{SessionID: session}},
+		})
+		if *begun = *begun || err == nil; err != nil || left.repeated {
+			return RegisterReceipt{}, again(err)
+		}
+		index++
 	}
-	// The first event of a command always has index 0, so that the store sees every id that is
-	// used again: the pointer, or the family where the pointer is another command's.
-	index, own := 0, to.event == EventID(c.CommandID, 0)
-	if own {
-		index = 1
+	if _, still, err := p.Keys.Whole(ctx); err != nil || still != keys {
+		return RegisterReceipt{}, again(err)
 	}
-	issued, position, err := p.issue(ctx, &c.Envelope, registration(&c, to.session, fingerprints[0], now), index)
-	known := errors.Is(err, eventstore.ErrConflict)
-	if known {
-		issued, position, err = p.firstOf(ctx, to.session)
+	issued, left, err := p.issue(ctx, &c.Envelope, refreshtoken.Issue{
+		SessionID: session, UserID: c.UserID, Kind: refreshtoken.Registered, KeyID: keyID, Fingerprint: string(fingerprints[0]),
+		Now: now, ExpiresAt: c.ExpiresAt, AbsoluteExpiresAt: c.ExpiresAt,
+	}, index)
+	if *begun = *begun || err == nil; err != nil || left.repeated {
+		return RegisterReceipt{}, again(err)
 	}
+	return c.receipt(issued, left.position), nil
+}
+
+// again is an error, or the wish to look again where there is none.
+func again(err error) error {
+	if err == nil {
+		return errAgain
+	}
+	return err
+}
+
+func (c *RegisterRefreshToken) receipt(issued refreshtoken.Issued, at eventstore.Position) RegisterReceipt {
+	return RegisterReceipt{CommandID: c.CommandID, Position: at, SessionID: issued.SessionID, ExpiresAt: issued.ExpiresAt}
+}
+
+// registered decides on a token that has a family: by this command, whose receipt stands for ever, or
+// by another one.
+func (p *Processor) registered(ctx context.Context, c *RegisterRefreshToken, to pointers, index int) (RegisterReceipt, error) {
+	recorded, decoded, err := p.read(ctx, to.family.SessionID.Stream(), 0)
+	issued, is := decoded.Event.(refreshtoken.Issued)
 	switch {
 	case err != nil:
-		return RegisterReceipt{}, begun(own, err)
-	case issued.SessionID != to.session:
-		return RegisterReceipt{}, errCommandIDReused
-	case issued.Kind != refreshtoken.Registered || !contains(fingerprints, issued.Fingerprint):
-		return RegisterReceipt{}, errSessionTaken
-	case issued.UserID != c.UserID:
-		return RegisterReceipt{}, errTokenTaken
-	case known:
-		if err := p.checkLive(ctx, to.session); err != nil {
-			return RegisterReceipt{}, begun(own, err)
-		}
+		return RegisterReceipt{}, err
+	case !is:
+		return RegisterReceipt{}, fmt.Errorf("%w: stream %s does not begin with a family", eventstore.ErrCorrupt, recorded.Stream)
+	case decoded.Metadata.CommandID == c.CommandID.String():
+		return c.receipt(issued, recorded.Position), p.sameCommand(ctx, &c.Envelope, decoded.Metadata.CommandDigest)
 	}
-	return RegisterReceipt{
-		CommandID: c.CommandID, Position: position, SessionID: issued.SessionID, ExpiresAt: issued.ExpiresAt,
-	}, nil
-}
-
-// begun is the error of a registration whose pointer is its own, or not: if it is, "nothing was done"
-// would be untrue.
-func begun(own bool, err error) error {
-	if own && CodeOf(err) == CodeUnavailable {
-		return fmt.Errorf("%w: the token has its pointer, its family is not known: %w", eventstore.ErrOutcomeUnknown, err)
-	}
-	return err
-}
-
-func registration(c *RegisterRefreshToken, session refreshtoken.SessionID, f credential.Fingerprint, now time.Time) refreshtoken.Issue {
-	return refreshtoken.Issue{
-		SessionID: session, UserID: c.UserID, Kind: refreshtoken.Registered, Fingerprint: string(f),
-		Now: now, ExpiresAt: c.ExpiresAt, AbsoluteExpiresAt: c.ExpiresAt,
-	}
-}
-
-// checkLive refuses to register a token again whose session has ended: the revoked never come
-// back, and a receipt would say that it did.
-func (p *Processor) checkLive(ctx context.Context, session refreshtoken.SessionID) error {
-	state, _, err := p.family(ctx, session)
-	if err == nil && state.Status == refreshtoken.Ended {
-		return errSessionEnded
-	}
-	return err
-}
-
-// firstOf reads how a family began.
-func (p *Processor) firstOf(ctx context.Context, session refreshtoken.SessionID) (refreshtoken.Issued, eventstore.Position, error) {
-	recorded, event, err := p.recall(ctx, session.Stream(), 0)
-	issued, is := event.(refreshtoken.Issued)
-	if err == nil && !is {
-		err = fmt.Errorf("%w: stream %s does not begin with a family", eventstore.ErrCorrupt, session.Stream())
-	}
-	return issued, recorded.Position, err
-}
-
-// checkRegistration finds everything that is wrong with a command before the pointer is written.
-func (p *Processor) checkRegistration(c *RegisterRefreshToken, now time.Time) ([]credential.Fingerprint, error) {
-	if c.UserID.IsZero() {
-		return nil, &InvalidError{"user_id", "is missing"}
-	}
-	if !c.ExpiresAt.After(now) {
-		return nil, &InvalidError{"expires_at", "must lie in the future"}
-	}
-	if c.ExpiresAt.UTC().Year() > 9999 {
-		return nil, &InvalidError{"expires_at", "must lie before the year 10000"}
-	}
-	if err := c.validate(codec.Actor{Type: codec.ActorUser, ID: c.UserID.String()}); err != nil {
-		return nil, err
-	}
-	token := c.RefreshToken.Reveal()
-	switch {
-	case (token == "") == (c.Fingerprint == ""):
-		return nil, &InvalidError{"refresh_token", "or fingerprint is needed, and not both"}
-	case c.Fingerprint != "":
-		return []credential.Fingerprint{c.Fingerprint}, nil
-	}
-	presented, err := p.Ring.Recognise(c.RefreshToken)
-	if err != nil || presented.Kind != refreshtoken.Registered {
-		return nil, &InvalidError{"refresh_token", fmt.Sprintf(
-			"must be %d to %d printable ASCII characters and not begin with %s",
-			credential.MinRegisteredBytes, credential.MaxRegisteredBytes, credential.NativePrefix)}
-	}
-	return presented.Fingerprints, nil
-}
-
-// pointTo finds or writes the pointer of a token.
-func (p *Processor) pointTo(ctx context.Context, c *RegisterRefreshToken, fingerprints []credential.Fingerprint, now time.Time) (pointer, error) {
-	session := c.SessionID
-	if session.IsZero() {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return pointer{}, err
-		}
-		session = refreshtoken.SessionIDFrom(id)
-	}
-	var to pointer
-	err := p.attempt(ctx, func(ctx context.Context) error {
-		// A pointer is for ever: one to a session that has another token must not be written.
-		// The session is looked at first, for its pointer was there before it.
-		taken, err := p.taken(ctx, c.SessionID)
-		if err != nil {
-			return err
-		}
-		var found bool
-		if to, found, err = p.findPointer(ctx, fingerprints); err != nil {
-			return err
-		}
-		switch {
-		case found && !c.SessionID.IsZero() && to.session != c.SessionID:
-			return errTokenTaken
-		case found:
-			return nil
-		case taken:
-			return errSessionTaken
-		}
-		to = pointer{session: session, event: EventID(c.CommandID, 0)}
-		stream := fingerprints[0].Stream()
-		result, err := p.commit(ctx, &c.Envelope, decision{
-			stream: stream, expected: eventstore.NoStream,
-			events:    []refreshtoken.Event{refreshtoken.FingerprintRegistered{SessionID: session}},
-			committed: now,
-		})
-		switch {
-		case errors.Is(err, eventstore.ErrIDReused):
-			// Another run of this command has taken over a pointer that was not there a moment
-			// ago; or this command id did something else before.
-			to, found, err = p.findPointer(ctx, fingerprints)
-			switch {
-			case err != nil && CodeOf(err) == CodeUnavailable: // something was done: see recall
-				return fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
-			case err == nil && !found:
-				return errCommandIDReused
-			}
-			return err
-		case err != nil:
-			return pointerError(err)
-		case result.Duplicate: // another run of this command was first, and chose the session
-			_, event, err := p.recall(ctx, stream, 0)
-			if registered, is := event.(refreshtoken.FingerprintRegistered); is {
-				to.session = registered.SessionID
-			}
-			return err
-		}
-		return nil
+	// This stores nothing, for the family is there; but an id that another command has used is seen.
+	_, err = p.commit(ctx, &c.Envelope, decision{
+		stream: recorded.Stream, expected: eventstore.NoStream, events: []refreshtoken.Event{issued}, firstIndex: index, committed: p.Now(),
 	})
-	return to, err
-}
-
-// taken tells whether a session that the caller has named exists.
-func (p *Processor) taken(ctx context.Context, session refreshtoken.SessionID) (bool, error) {
-	if session.IsZero() {
-		return false, nil
+	switch {
+	case err != nil && !errors.Is(err, eventstore.ErrConflict):
+		return RegisterReceipt{}, err
+	case issued.UserID != c.UserID, !c.SessionID.IsZero() && c.SessionID != issued.SessionID:
+		return RegisterReceipt{}, errTokenTaken
+	case to.family.Status == refreshtoken.Ended: // a receipt would say that the token is back
+		return RegisterReceipt{}, errSessionEnded
 	}
-	loaded, err := p.Journal.Load(ctx, session.Stream())
-	return loaded.Revision != eventstore.NoStream, err
+	return c.receipt(issued, recorded.Position), nil
 }
 
-func contains(fingerprints []credential.Fingerprint, f string) bool {
-	for i := range fingerprints {
-		if string(fingerprints[i]) == f {
-			return true
+// sessionFor chooses the session of a token that has none: the one that a registration has reserved and
+// not completed, the one that the caller names, or a new one.
+func (p *Processor) sessionFor(ctx context.Context, c *RegisterRefreshToken, to pointers) (refreshtoken.SessionID, error) {
+	switch {
+	case !to.reserved.IsZero():
+		if !c.SessionID.IsZero() && c.SessionID != to.reserved {
+			return to.reserved, errTokenTaken
 		}
+		return to.reserved, nil
+	case !c.SessionID.IsZero():
+		loaded, err := p.Journal.Load(ctx, c.SessionID.Stream())
+		if err == nil && loaded.Revision != eventstore.NoStream {
+			err = errSessionTaken
+		}
+		return c.SessionID, err
 	}
-	return false
+	id, err := uuid.NewV7()
+	return refreshtoken.SessionIDFrom(id), err
+}
+
+// checkRegistration finds what is wrong with a command whatever is stored.
+func (p *Processor) checkRegistration(c *RegisterRefreshToken) error {
+	switch {
+	case c.UserID.IsZero():
+		return &InvalidError{"user_id", "is missing"}
+	case c.ExpiresAt.UTC().Year() > 9999:
+		return &InvalidError{"expires_at", "must lie before the year 10000"}
+	case (c.RefreshToken.Reveal() == "") == (c.Fingerprint == ""):
+		return &InvalidError{"refresh_token", "or fingerprint is needed, and not both"}
+	}
+	c.identify("register_refresh_token", c.UserID.String(), c.RefreshToken.Reveal(), string(c.Fingerprint),
+		c.ExpiresAt.UTC().Format(time.RFC3339Nano), c.SessionID.String())
+	return c.validate(codec.Actor{Type: codec.ActorUser, ID: c.UserID.String()})
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/commands"
 	"github.com/logoutd/logoutd/commands/credential"
@@ -21,7 +22,7 @@ import (
 
 // TestSimulation lets several processors carry out few commands on few tokens over one store, again
 // and again, and interleaves them call by call: refused, lost, doubled and late appends,
-// and crashes between any two calls. The invariants are checked after every step.
+// crashes between any two calls, and key files that change under some of them before others. The invariants are checked after every step.
 //
 // LOGOUTD_SIMULATION_SEED repeats a run, LOGOUTD_SIMULATION_ROUNDS makes it longer.
 func TestSimulation(t *testing.T) {
@@ -39,6 +40,9 @@ func TestSimulation(t *testing.T) {
 			t.Parallel()
 			s := newSimulation(t, seed)
 			for round := range rounds {
+				if round%8 == 0 && round > 0 {
+					s.anew(t) // with one key again
+				}
 				s.deal()
 				for range 80 {
 					s.step()
@@ -59,7 +63,7 @@ func TestSimulation(t *testing.T) {
 // order is a command that is delivered any number of times.
 type order struct {
 	id    uuid.UUID
-	what  string // logout, issue, register
+	what  string // logout, issue, register; keys is a process that reads its key file again
 	user  string
 	token credential.Secret
 	known *knownOrder
@@ -83,6 +87,7 @@ type simulation struct {
 type actor struct {
 	s       *simulation
 	busy    *order
+	running bool // the simulation has begun, and says what becomes of each call
 	resume  chan verdict
 	reports chan report
 	patient *commands.Processor
@@ -111,15 +116,25 @@ type report struct {
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	t.Logf("LOGOUTD_SIMULATION_SEED=%d", seed)
-	s := &simulation{house: newHouse(t), dice: rand.New(rand.NewPCG(seed, seed)), record: newRecord()}
+	s := &simulation{dice: rand.New(rand.NewPCG(seed, seed))}
+	s.anew(t)
+	return s
+}
+
+// anew begins with an empty store.
+func (s *simulation) anew(t *testing.T) {
+	s.house, s.record, s.actors = newHouse(t), newRecord(), nil
 	for range 4 {
 		a := &actor{s: s, resume: make(chan verdict), reports: make(chan report)}
-		a.patient, a.hasty = s.another(a), s.another(a)
+		a.patient = s.another(a)
+		hasty := *a.patient // of the same process: the same keys
+		a.hasty = &hasty
 		a.patient.Timeout, a.patient.ResolveTimeout = time.Hour, time.Hour
 		a.hasty.Timeout, a.hasty.ResolveTimeout = time.Hour, time.Nanosecond
+		a.running = true
 		s.actors = append(s.actors, a)
 	}
-	return s
+	s.record.at = s.head()
 }
 
 // deal makes the tokens and commands of a round: few, so that they meet.
@@ -133,6 +148,7 @@ func (s *simulation) deal() {
 		s.add("register", name, registered)
 	}
 	s.add("issue", "alice", credential.Secret{})
+	s.add("keys", "", credential.Secret{})
 	s.add("logout", "alice", credential.NewSecret("unknown to everybody"))
 	for _, token := range []credential.Secret{issued.RefreshToken, registered} {
 		for _, name := range []string{"alice", "alice", "bob"} {
@@ -163,6 +179,10 @@ func (s *simulation) step() {
 		s.check()
 		return
 	}
+	if s.dice.IntN(50) == 0 {
+		s.changeKeys()
+		return
+	}
 	a := s.actors[s.dice.IntN(len(s.actors))]
 	if a.busy == nil {
 		a.deliver(s.orders[s.dice.IntN(len(s.orders))], s.dice.IntN(3) == 0)
@@ -171,6 +191,21 @@ func (s *simulation) step() {
 	}
 	s.await(a)
 	s.check()
+}
+
+// changeKeys changes the key file, which each process reads when it comes to it.
+func (s *simulation) changeKeys() {
+	var err error
+	switch keys := s.ring.Keys(); {
+	case keys[len(keys)-1].Status == keyring.Next:
+		_, err = credential.PromoteKey(s.keys, "")
+	case len(keys) < 5: // each costs every look-up a read
+		_, err = credential.AddKey(s.keys, time.Now())
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.ring = ringIn(s.t, s.keys)
 }
 
 func (s *simulation) fate() verdict {
@@ -195,7 +230,9 @@ func (s *simulation) await(a *actor) {
 
 func (a *actor) deliver(o *order, hasty bool) {
 	a.busy = o
-	o.known.deliveries++
+	if o.known.deliveries++; o.known.deliveries == 1 {
+		o.known.since = a.s.record.at
+	}
 	o.known.running++
 	p := a.patient
 	if hasty {
@@ -204,7 +241,11 @@ func (a *actor) deliver(o *order, hasty bool) {
 	go func() { // ends with its last report, which await takes
 		r := report{ended: true, crashed: true}
 		defer func() { a.reports <- r }() // a crash ends the goroutine in the middle of run
-		r.receipt, r.err = o.run(p)
+		if o.what == "keys" {
+			r.err = p.Keys.Announce(context.Background(), a.s.ring)
+		} else {
+			r.receipt, r.err = o.run(p)
+		}
 		r.crashed = false
 	}()
 }
@@ -239,6 +280,11 @@ func (s *simulation) settle() {
 		_, _ = s.store.Append(context.Background(), s.late[0])
 		s.check()
 	}
+	for _, a := range s.actors {
+		if err := s.direct(a, func() error { return a.patient.Keys.Announce(context.Background(), s.ring) }); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 	for _, o := range s.orders {
 		a := s.actors[0]
 		a.deliver(o, false)
@@ -250,8 +296,18 @@ func (s *simulation) settle() {
 	s.final()
 }
 
+// direct lets an actor make calls that nothing happens to.
+func (s *simulation) direct(a *actor, f func() error) error {
+	a.running = false
+	defer func() { a.running = true }()
+	return f()
+}
+
 // stop is a call to the store: wait for the verdict on it.
 func (a *actor) stop() verdict {
+	if !a.running {
+		return goOn
+	}
 	a.reports <- report{}
 	v := <-a.resume
 	if v == crash {

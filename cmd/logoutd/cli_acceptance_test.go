@@ -31,7 +31,7 @@ func TestCommandLineFollowsTheReadme(t *testing.T) {
 	}
 	var reply loggedOut
 	out, _ := ok("logout", "alice", url, "--token-file="+file, "--json")
-	if err := json.Unmarshal([]byte(out), &reply); err != nil || reply.Position != "4" {
+	if err := json.Unmarshal([]byte(out), &reply); err != nil || reply.Position != "5" {
 		t.Fatalf("logout replied %s: %v", out, err)
 	}
 	if out, _ = ok("sessions", read, "--user-id=alice", "--min-position="+reply.Position); strings.Contains(out, "alice") {

@@ -196,6 +196,10 @@ func checkMetadata(t *testing.T, e event, command, user string) {
 		t.Errorf("%s: occurred_at %q", e.Type, occurred)
 	}
 	delete(meta, "occurred_at")
+	if digest, _ := meta["command_digest"].(string); len(digest) != 32 {
+		t.Errorf("%s: command_digest %q", e.Type, digest)
+	}
+	delete(meta, "command_digest")
 	want := map[string]any{
 		"$correlationId": "order-66", "$causationId": command, "command_id": command, "schema": 1.0,
 		"actor":    map[string]any{"type": "user", "id": user},

@@ -91,7 +91,7 @@ Exit status: 0 done, 1 failed, 2 used wrongly.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		p.serveCommand(), p.issueCommand(), p.logoutCommand(), p.sessionsCommand(), p.eventsCommand(),
-		p.copyCommand(), p.esdbUserCommand(), p.demoCommand(), p.benchCommand(), p.healthCommand(), p.configCommand(), p.versionCommand(),
+		p.copyCommand(), p.esdbUserCommand(), p.keysCommand(), p.demoCommand(), p.benchCommand(), p.healthCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root
 }

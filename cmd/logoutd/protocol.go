@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/cmd/logoutd/internal/config"
 	"github.com/logoutd/logoutd/commands"
@@ -30,7 +31,7 @@ func listenESDB(ctx context.Context, s config.ESDB, log zerolog.Logger, undo *cl
 		AllowAppend: s.AllowAppend, Advertise: s.Advertise, Now: time.Now, Log: log,
 		// The record of sessions: nobody deletes or hides any of it through the protocol.
 		Protected: []string{
-			refreshtoken.StreamPrefix, commands.LogoutStreamPrefix, credential.PointerPrefix, claims.StreamPrefix,
+			keyring.Stream, refreshtoken.StreamPrefix, commands.LogoutStreamPrefix, credential.PointerPrefix, claims.StreamPrefix,
 		},
 	}
 	if s.TLSCert != "" {

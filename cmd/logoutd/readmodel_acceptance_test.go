@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/rs/zerolog"
 
 	"github.com/logoutd/logoutd/projections/activetokens/postgres/postgrestest"
 )
@@ -84,24 +80,5 @@ func TestReadModelSettingsHideTheirPassword(t *testing.T) {
 		"--readmodel", "postgres://bob:hunter2/x@db.example/x")
 	if code != exitFailed || !strings.Contains(stderr, "%2F") || strings.Contains(stderr, "hunter2") {
 		t.Errorf("exit %d: %s", code, stderr)
-	}
-}
-
-// TestWhoLosesTheRaceForTheFirstKeysTakesTheWinners: two processes start on an empty store and one
-// folder of keys; the slower one looks when there are keys and events already.
-func TestWhoLosesTheRaceForTheFirstKeysTakesTheWinners(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "keys")
-	var log bytes.Buffer
-	if _, err := firstKeys(file, 7, zerolog.New(&log)); err == nil || !strings.Contains(err.Error(), "backup") {
-		t.Errorf("no key file beside events: %v", err)
-	}
-	winner, err := firstKeys(file, 0, zerolog.New(&log))
-	if err != nil {
-		t.Fatal(err)
-	}
-	loser, err := firstKeys(file, 7, zerolog.New(&log))
-	if err != nil || loser == nil || winner == nil || strings.Count(log.String(), "made a key file") != 1 {
-		t.Errorf("the slower one: %v, log %s", err, log.String())
 	}
 }

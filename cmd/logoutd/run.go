@@ -18,7 +18,6 @@ import (
 	"github.com/logoutd/logoutd/commands/credential"
 	"github.com/logoutd/logoutd/commands/natsapi"
 	"github.com/logoutd/logoutd/commands/natsapi/natsserver"
-	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/eventstore/esdbapi"
 	"github.com/logoutd/logoutd/projections"
 	"github.com/logoutd/logoutd/projections/httpapi"
@@ -61,15 +60,14 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 	if err != nil {
 		return err
 	}
-	if ring == nil {
-		if ring, err = firstKeys(s.KeyFile, head, log); err != nil {
-			return err
-		}
+	keys := &keeper{file: s.KeyFile, keys: credential.NewKeys(store, time.Now), log: log}
+	if err := keys.start(ctx, ring, store.failed == nil); err != nil {
+		return err
 	}
 
 	// How commands come in.
 	processor, err := commands.New(commands.Config{
-		Journal: store, Ring: ring, Now: time.Now, TokenTTL: s.TokenTTL, FamilyTTL: s.FamilyTTL,
+		Journal: store, Keys: keys.keys, Now: time.Now, TokenTTL: s.TokenTTL, FamilyTTL: s.FamilyTTL,
 	})
 	if err != nil {
 		return err
@@ -96,7 +94,8 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 		return err
 	}
 	handler, err := httpapi.NewHandler(httpapi.Config{
-		Events: store, Tokens: model, Progress: runner, Now: time.Now, Checks: []httpapi.Check{natsCheck(conn)},
+		Events: store, Tokens: model, Progress: runner, Now: time.Now,
+		Checks: []httpapi.Check{natsCheck(conn), {Name: "keys", Probe: keys.keys.Probe}},
 	})
 	if err != nil {
 		return err
@@ -111,7 +110,7 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 		return err
 	}
 	return runAll(ctx, &parts{
-		service: service, runner: runner, web: web, replay: replay, store: store, log: log, debugListen: s.DebugListen,
+		service: service, runner: runner, web: web, replay: replay, store: store, keys: keys, log: log, debugListen: s.DebugListen,
 	}, func() error {
 		return ready(addresses{
 			Version: versionOf(), NATS: conn.ConnectedUrlRedacted(), Subject: natsapi.Subject(s.NATS.SubjectPrefix, "*"),
@@ -128,6 +127,7 @@ type parts struct {
 	web         *httpapi.Server
 	replay      *esdbapi.Server // nil when it is not served
 	store       *store
+	keys        *keeper
 	log         zerolog.Logger
 	debugListen string
 }
@@ -157,6 +157,7 @@ func runAll(ctx context.Context, p *parts, ready func() error) error {
 			}
 		})
 	})
+	start(func() error { return p.keys.Run(back) })
 	start(func() error { return p.web.Run(back) })
 	if p.replay != nil {
 		start(func() error { return p.replay.Run(back) })
@@ -187,32 +188,6 @@ func (p *parts) follow(ctx context.Context) error {
 		p.log.Error().Err(err).Msg("the read model has stopped, see /readyz; commands go on")
 	}
 	return nil
-}
-
-// existingKeys opens the key file; nil where there is none.
-func existingKeys(file string) (*credential.Ring, error) {
-	ring, err := credential.OpenKeyFile(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	return ring, err
-}
-
-// firstKeys makes the key file of a new store. It refuses to make new keys beside old events:
-// none of their tokens would be recognised, and nobody would know why.
-func firstKeys(file string, head eventstore.Position, log zerolog.Logger) (*credential.Ring, error) {
-	if head > 0 {
-		// Another process on the same store and the same file may have made both since we looked.
-		if ring, err := existingKeys(file); ring != nil || err != nil {
-			return ring, err
-		}
-		return nil, fmt.Errorf("key file %s is missing beside %s events; restore it from your backup, or name it with --key-file", file, head)
-	}
-	ring, created, err := credential.OpenOrCreateKeyFile(file, time.Now())
-	if created {
-		log.Info().Str("file", file).Msg("made a key file; back it up: without it no living token is recognised")
-	}
-	return ring, err
 }
 
 // listenHTTP takes the port of the read side.

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 
+	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/commands/natsapi"
 )
 
@@ -206,7 +207,7 @@ func logoutFields(command, user, token string) map[string]any {
 	}
 }
 
-// events reads /v1/events.
+// events reads /v1/events, but for what is about keys.
 func (s *server) events(query url.Values) []event {
 	s.t.Helper()
 	body := s.get("/v1/events", query)
@@ -218,7 +219,7 @@ func (s *server) events(query url.Values) []event {
 		}
 		events = append(events, e)
 	}
-	return events
+	return filtered(events, func(e event) bool { return e.Stream != keyring.Stream })
 }
 
 func (s *server) get(path string, query url.Values) []byte {

@@ -12,9 +12,10 @@ import (
 // read model the other does.
 func TestTwoLogoutdShareEverything(t *testing.T) {
 	t.Parallel()
+	data := t.TempDir()
 	flags := []string{
-		"--readmodel", postgresURL(t), "--key-file", filepath.Join(t.TempDir(), "keys"),
-		"--store", startServer(t, t.TempDir(), "--esdb-allow-append").ESDB, "--esdb-listen", "", "--reply-floor", "1ms",
+		"--readmodel", postgresURL(t), "--key-file", filepath.Join(data, "keys"),
+		"--store", startServer(t, data, "--esdb-allow-append").ESDB, "--esdb-listen", "", "--reply-floor", "1ms",
 	}
 	a := startProcess(t, t.TempDir(), flags...)
 	session, token := a.token("alice")

@@ -74,8 +74,10 @@ func TestServeRefusesABadStart(t *testing.T) {
 			remove(t, filepath.Join(data, "events"))
 			other := t.TempDir()
 			withEvents(t, other)
-			if err := os.Rename(filepath.Join(other, "events"), filepath.Join(data, "events")); err != nil {
-				t.Fatal(err)
+			for _, name := range []string{"events", "keys"} {
+				if err := os.Rename(filepath.Join(other, name), filepath.Join(data, name)); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}},
 		"a read model that is a text": {code: exitFailed, says: []string{"readmodel.db"}, prepare: func(t *testing.T, data string) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,7 +57,7 @@ func TestKillMinusNineOfTheStoreLosesNothing(t *testing.T) {
 	t.Parallel()
 	const kills = 20
 	store := startStoreSide(t)
-	s := startServer(t, t.TempDir(), "--store", store.url(), "--esdb-listen", "")
+	s := startServer(t, t.TempDir(), "--store", store.url(), "--key-file", filepath.Join(store.data, "keys"), "--esdb-listen", "")
 	l := startLoad(t, s, 8)
 	for range kills {
 		// Some commands go through before the next kill, which then finds others on the way.
@@ -80,7 +81,7 @@ func TestTheStoreAwayUnderLoad(t *testing.T) {
 		away = d
 	}
 	store := startStoreSide(t)
-	s := startServer(t, t.TempDir(), "--store", store.url(), "--esdb-listen", "")
+	s := startServer(t, t.TempDir(), "--store", store.url(), "--key-file", filepath.Join(store.data, "keys"), "--esdb-listen", "")
 	l := startLoad(t, s, 8)
 	l.await(20)
 	store.process.kill()

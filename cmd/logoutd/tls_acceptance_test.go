@@ -34,19 +34,20 @@ func TestTwoLogoutdOverTLS(t *testing.T) {
 		}
 		appendTo(t, users, line)
 	}
-	store := startServer(t, t.TempDir(), "--esdb-allow-append", "--esdb-tls-cert="+certificate, "--esdb-tls-key="+key, "--esdb-users="+users)
+	data := t.TempDir()
+	store := startServer(t, data, "--esdb-allow-append", "--esdb-tls-cert="+certificate, "--esdb-tls-key="+key, "--esdb-users="+users)
 	if !strings.HasSuffix(store.ESDB, "?tls=true") {
 		t.Errorf("a client is to connect with %s", store.ESDB)
 	}
 	address := strings.TrimSuffix(strings.TrimPrefix(store.ESDB, "esdb://"), "?tls=true")
-	s := startServer(t, t.TempDir(), "--esdb-listen=", "--store=esdb://logoutd:hunter2%20for%20writer@"+address+"?tlsCAFile="+certificate)
+	s := startServer(t, t.TempDir(), "--esdb-listen=", "--key-file="+filepath.Join(data, "keys"), "--store=esdb://logoutd:hunter2%20for%20writer@"+address+"?tlsCAFile="+certificate)
 	session, token := s.token("alice")
 	r := s.logout(newID(), "alice", token)
 	if status := s.sessionAt(session, r.Position).Status; status != "revoked" {
 		t.Errorf("session is %s, want revoked", status)
 	}
 	for _, user := range []string{"audit:hunter2%20for%20auditor", "logoutd:hunter2%20for%20nobody"} {
-		refused := startServerAs(t, "esdb://"+user+"@"+address+"?tlsCAFile="+certificate)
+		refused := startServerAs(t, filepath.Join(data, "keys"), "esdb://"+user+"@"+address+"?tlsCAFile="+certificate)
 		answer := refused.mustRequest(natsapi.VerbIssueRefreshToken, map[string]any{"user_id": "bob"})
 		if answer.status == "" || strings.Contains(string(answer.body), "hunter2") {
 			t.Errorf("as %s an issue is answered %q %s", user[:5], answer.status, answer.body)
@@ -54,12 +55,9 @@ func TestTwoLogoutdOverTLS(t *testing.T) {
 	}
 }
 
-// startServerAs starts a logoutd with keys of its own, for it may find no events.
-func startServerAs(t *testing.T, store string) *server {
+func startServerAs(t *testing.T, keys, store string) *server {
 	t.Helper()
-	data := t.TempDir()
-	startServer(t, data).stop() // makes keys
-	return startServer(t, data, "--esdb-listen=", "--store="+store)
+	return startServer(t, t.TempDir(), "--esdb-listen=", "--key-file="+keys, "--store="+store)
 }
 
 func appendTo(t *testing.T, file, text string) {

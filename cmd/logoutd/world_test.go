@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -19,9 +20,10 @@ func inEveryWorld(t *testing.T, test func(t *testing.T, w *world)) {
 		t.Run(name, func(t *testing.T) {
 			w := &world{name: name}
 			if name == "esdb" {
-				store := startServer(t, t.TempDir(), "--esdb-allow-append")
+				data := t.TempDir()
+				store := startServer(t, data, "--esdb-allow-append")
 				// With the floor that it has by default, thousands of commands in a row take minutes.
-				w.flags = []string{"--store", store.ESDB, "--esdb-listen", "", "--reply-floor", "1ms"}
+				w.flags = []string{"--store", store.ESDB, "--key-file", filepath.Join(data, "keys"), "--esdb-listen", "", "--reply-floor", "1ms"}
 			}
 			test(t, w)
 		})

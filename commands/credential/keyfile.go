@@ -7,37 +7,34 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
-	"time"
+
+	"github.com/logoutd/logoutd/aggregates/keyring"
 )
 
-// keyBytes is the length of a key: that of the BLAKE2b-256 output.
-const keyBytes = 32
+// A key file is text. After the header each line is the id of a key, its status, 32 bytes in base64,
+// and the CRC-32C of the line up to there; lines that start with # are comments. Exactly one key is
+// active. The commands of `logoutd keys` write it.
+const (
+	keyFileHeader = "logoutd keys 1"
+	keyFileHelp   = "# Whoever reads this file can forge tokens; without it, none is recognised. Keep a backup.\n" +
+		"# id, status, key, checksum. Change it with: logoutd keys add | promote | retire\n"
 
-// maxKeyFileBytes bounds what is read: thousands of keys fit.
-const maxKeyFileBytes = 1 << 20
+	// keyBytes is the length of a key: that of the BLAKE2b-256 output.
+	keyBytes = 32
+	// maxKeyFileBytes bounds what is read: thousands of keys fit.
+	maxKeyFileBytes = 1 << 20
+)
 
-// NewRing makes a ring of one random key that lives in memory only.
-func NewRing() *Ring {
-	return &Ring{keys: []key{{id: "memory", secret: randomKey()}}}
-}
-
-// OpenKeyFile reads a key file. Each line is the id of a key, a space, and 32 bytes in base64;
-// lines that start with # are comments. The last line is the newest key: to rotate,
-// append a line and restart; to retire a key, delete its line once no token of it lives.
-//
-// A file that its group or others may read is refused (K6).
+// OpenKeyFile reads a key file. One that its group or others may read, or with a damaged line, is
+// refused (K6). The error names the file and the line, and never shows a key.
 func OpenKeyFile(path string) (*Ring, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // only read
-	info, err := f.Stat()
+	// Asked before it is opened: opening a pipe waits for a writer.
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
 	}
@@ -47,93 +44,110 @@ func OpenKeyFile(path string) (*Ring, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return nil, fmt.Errorf("key file %s: mode %04o lets others read it; run: chmod 600 %s", path, mode, path)
 	}
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
 	content, err := io.ReadAll(io.LimitReader(f, maxKeyFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
 	}
-	if len(content) > maxKeyFileBytes { // the newest key is at the end: never read a part
+	if len(content) > maxKeyFileBytes {
 		return nil, fmt.Errorf("key file %s: over %d bytes", path, maxKeyFileBytes)
 	}
-	ring, err := parseKeys(content)
+	keys, err := parseKeys(content)
+	if err == nil {
+		err = checkKeys(keys)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
 	}
-	return ring, nil
+	return ringOf(keys), nil
 }
 
-// OpenOrCreateKeyFile is OpenKeyFile, but makes a file with one key where there is none.
-// created tells which it was; of processes that start together it is true for one.
-func OpenOrCreateKeyFile(path string, now time.Time) (ring *Ring, created bool, err error) {
-	ring, err = OpenKeyFile(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return ring, false, err
-	}
-	if created, err = createKeyFile(path, now); err != nil {
-		return nil, false, fmt.Errorf("key file %s: %w", path, err)
-	}
-	ring, err = OpenKeyFile(path)
-	return ring, created, err
-}
-
-// createKeyFile writes beside the target and links it into place, so that a crash leaves
-// no half file and two processes that start together agree on one key.
-func createKeyFile(path string, now time.Time) (created bool, err error) {
-	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return false, err
-	}
-	f, err := os.CreateTemp(folder, ".keys-*") // mode 0600
-	if err != nil {
-		return false, err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // it is linked, or of no use
-	id := now.UTC().Format("20060102T150405Z")
-	_, err = fmt.Fprintf(f, "# logoutd keys: id, then 32 bytes in base64. The last line is the newest key.\n"+
-		"# Whoever reads this file can forge tokens. Without it, living tokens are not recognised.\n%s %s\n",
-		id, base64.StdEncoding.EncodeToString(randomKey()))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return false, err
-	}
-	err = os.Link(f.Name(), path)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return false, err
-	}
-	created = err == nil
-	dir, err := os.Open(folder) //nolint:gosec // the operator names the folder
-	if err != nil {
-		return created, err
-	}
-	return created, errors.Join(dir.Sync(), dir.Close())
+func ringOf(keys []key) *Ring {
+	return &Ring{keys: keys, active: slices.IndexFunc(keys, func(k key) bool { return k.status == keyring.Active })}
 }
 
 // parseKeys reads lines; its errors name the line and never show it.
-func parseKeys(content []byte) (*Ring, error) {
+func parseKeys(content []byte) ([]key, error) {
 	var keys []key
-	ids := map[string]bool{}
 	lines := bufio.NewScanner(bytes.NewReader(content))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
+		switch {
+		case n == 1 && line != keyFileHeader:
+			return nil, fmt.Errorf("line 1: want %q; this is no key file, or one of another version of logoutd: restore the right one from your backup", keyFileHeader)
+		case n == 1, line == "", strings.HasPrefix(line, "#"):
 			continue
 		}
-		id, encoded, found := strings.Cut(line, " ")
-		secret, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(encoded))
-		if !found || err != nil || len(secret) != keyBytes {
-			return nil, fmt.Errorf("line %d: want an id, a space and %d bytes in base64", n, keyBytes)
+		k, err := parseKey(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
-		if ids[id] {
+		if slices.ContainsFunc(keys, func(other key) bool { return other.id == k.id }) {
 			return nil, fmt.Errorf("line %d: key id used twice", n)
 		}
-		ids[id] = true
-		keys = append([]key{{id: id, secret: secret}}, keys...)
+		keys = append(keys, k)
 	}
 	if err := lines.Err(); err != nil {
 		return nil, errors.New("a line is too long")
 	}
-	if len(keys) == 0 {
-		return nil, errors.New("no key in it; delete the file to have one made, or restore it from your backup")
+	return keys, nil
+}
+
+func parseKey(line string) (key, error) {
+	parts := strings.Fields(line)
+	if len(parts) != 4 {
+		return key{}, errors.New("want an id, a status, a key and a checksum; restore the file from your backup")
 	}
-	return &Ring{keys: keys}, nil
+	if parts[3] != checksum(parts[0], parts[1], parts[2]) {
+		return key{}, errors.New("the checksum is wrong: the line was damaged or changed by hand; restore the file from your backup")
+	}
+	status, err := keyring.ParseStatus(parts[1])
+	if err != nil {
+		return key{}, err
+	}
+	secret, err := base64.StdEncoding.Strict().DecodeString(parts[2])
+	if err != nil || len(secret) != keyBytes {
+		return key{}, fmt.Errorf("want %d bytes in base64", keyBytes)
+	}
+	return key{id: parts[0], status: status, secret: secret}, keyring.CheckID(parts[0])
+}
+
+// checkKeys sees that there is one active key.
+func checkKeys(keys []key) error {
+	active := 0
+	for _, k := range keys {
+		if k.status == keyring.Active {
+			active++
+		}
+	}
+	switch {
+	case len(keys) == 0:
+		return errors.New("no key in it; restore it from your backup")
+	case active == 0:
+		return errors.New("no key is active; restore it from your backup")
+	case active > 1:
+		return errors.New("more than one key is active; restore it from your backup")
+	}
+	return nil
+}
+
+// formatKeys is what parseKeys reads.
+func formatKeys(keys []key) []byte {
+	b := []byte(keyFileHeader + "\n" + keyFileHelp)
+	for _, k := range keys {
+		status, secret := k.status.String(), base64.StdEncoding.EncodeToString(k.secret)
+		b = fmt.Appendf(b, "%s %s %s %s\n", k.id, status, secret, checksum(k.id, status, secret))
+	}
+	return b
+}
+
+func checksum(id, status, secret string) string {
+	sum := crc32.Checksum([]byte(id+" "+status+" "+secret), crc32.MakeTable(crc32.Castagnoli))
+	return fmt.Sprintf("%08x", sum)
 }
 
 func randomKey() []byte {

@@ -6,9 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/commands/credential"
 )
 
@@ -30,7 +32,7 @@ func TestAKeyFileIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
 	if err != nil || created {
 		t.Fatalf("created %t again: %v", created, err)
 	}
-	if first.Mint(session(1), 0).Reveal() != second.Mint(session(1), 0).Reveal() {
+	if mint(t, first, session(1), 0).Reveal() != mint(t, second, session(1), 0).Reveal() {
 		t.Error("the file has another key the second time")
 	}
 	left, err := os.ReadDir(filepath.Dir(path))
@@ -42,7 +44,7 @@ func TestAKeyFileIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
 func TestAKeyFileThatOthersMayReadIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []os.FileMode{0o644, 0o640, 0o604, 0o660, 0o666, 0o777, 0o610} {
-		path := keyFile(t, keyLine(1))
+		path := keyFile(t, header+keyLine(1, keyring.Active))
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +57,7 @@ func TestAKeyFileThatOthersMayReadIsRefused(t *testing.T) {
 		}
 	}
 	for _, mode := range []os.FileMode{0o600, 0o400} {
-		path := keyFile(t, keyLine(1))
+		path := keyFile(t, header+keyLine(1, keyring.Active))
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -67,45 +69,57 @@ func TestAKeyFileThatOthersMayReadIsRefused(t *testing.T) {
 
 func TestWhatAKeyFileMayHold(t *testing.T) {
 	t.Parallel()
-	want := ringOf(t, 1, 2).Mint(session(1), 0).Reveal()
-	one, two := keyLine(1), keyLine(2)
+	want := mint(t, ringOf(t, 1, 2), session(1), 0).Reveal()
+	one, two := keyLine(1, keyring.Retired), keyLine(2, keyring.Active)
 	for name, content := range map[string]string{
-		"comments and empty lines": "# a comment\n\n" + one + "  \n# another\n" + two + "\n",
-		"no line end at the end":   one + strings.TrimSuffix(two, "\n"),
-		"line ends of Windows":     strings.ReplaceAll(one+two, "\n", "\r\n"),
-		"more space than needed":   "  " + strings.Replace(one, " ", "   ", 1) + two,
+		"comments and empty lines": header + "# a comment\n\n" + one + "  \n# another\n" + two + "\n",
+		"no line end at the end":   header + one + strings.TrimSuffix(two, "\n"),
+		"line ends of Windows":     strings.ReplaceAll(header+one+two, "\n", "\r\n"),
+		"more space than needed":   header + "  " + strings.Replace(one, " ", "   ", 1) + two,
+		"the active key first":     header + two + one,
+		"a key to come":            header + one + two + keyLine(3, keyring.Next),
 	} {
 		ring, err := credential.OpenKeyFile(keyFile(t, content))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if ring.Mint(session(1), 0).Reveal() != want {
-			t.Errorf("%s: other keys, or in another order", name)
+		if mint(t, ring, session(1), 0).Reveal() != want {
+			t.Errorf("%s: another key is active", name)
 		}
-		mustRecognise(t, ring, ringOf(t, 1).Mint(session(1), 0).Reveal())
+		mustRecognise(t, ring, mint(t, ringOf(t, 1), session(1), 0).Reveal())
 	}
 }
 
 func TestABadKeyFileIsRefusedWithoutShowingAKey(t *testing.T) {
 	t.Parallel()
-	line := keyLine(7)
-	material := strings.TrimSpace(strings.TrimPrefix(line, "key-7 "))
-	manyKeys := strings.Repeat("# "+strings.Repeat("x", 1000)+"\n", 1100) + line
+	good := keyLine(7, keyring.Active)
+	material := strings.Fields(good)[2]
+	flipped := strings.Replace(good, "BwcH", "BwcI", 1)
+	manyKeys := strings.Repeat("# "+strings.Repeat("x", 1000)+"\n", 1100) + good
 	for name, c := range map[string]struct{ content, want string }{
-		"an empty file":                     {"", "no key in it"},
-		"only comments":                     {"# nothing here\n\n", "no key in it"},
-		"an id twice":                       {line + line, "line 2: key id used twice"},
-		"a key too short":                   {"id " + material[:40] + "\n", "line 1: want"},
-		"a key too long":                    {"id " + material[:43] + "AAAA=\n", "line 1: want"},
-		"no base64":                         {line + "id " + strings.Repeat("*", 44) + "\n", "line 2: want"},
-		"base64 for URLs":                   {"id " + strings.Repeat("_", 43) + "=\n", "line 1: want"},
-		"a key without an id":               {material + "\n", "line 1: want"},
-		"an id without a key":               {"id\n", "line 1: want"},
-		"text behind the key":               {strings.TrimSpace(line) + " more\n", "line 1: want"},
-		"a line that is far too long":       {line + "id " + strings.Repeat(material, 5000) + "\n", "a line is too long"},
-		"a key behind a megabyte":           {manyKeys, "over 1048576 bytes"},
-		"a key cut off where the file ends": {line + "id " + material[:20], "line 2: want"},
+		"an empty file":                      {"", "no key in it"},
+		"a file without a header":            {good, "line 1: want \"logoutd keys 1\""},
+		"a file of a later version":          {"logoutd keys 2\n" + good, "line 1: want \"logoutd keys 1\""},
+		"only comments":                      {header + "# nothing here\n\n", "no key in it"},
+		"an id twice":                        {header + good + good, "line 3: key id used twice"},
+		"one flipped character":              {header + flipped, "line 2: the checksum is wrong"},
+		"a status that was changed by hand":  {header + strings.Replace(good, "active", "retired", 1), "line 2: the checksum is wrong"},
+		"a status that is none":              {header + line("id", "newest", material), "line 2: not a status"},
+		"a key too short":                    {header + line("id", "active", material[:40]), "line 2: want 32 bytes"},
+		"a key too long":                     {header + line("id", "active", material[:43]+"AAAA="), "line 2: want 32 bytes"},
+		"no base64":                          {header + good + line("id", "next", strings.Repeat("*", 44)), "line 3: want 32 bytes"},
+		"base64 for URLs":                    {header + line("id", "active", strings.Repeat("_", 43)+"="), "line 2: want 32 bytes"},
+		"an id that is none":                 {header + line("i/d", "active", material), "line 2: a key id is"},
+		"a key without an id":                {header + material + "\n", "line 2: want an id"},
+		"a line of an older version":         {header + "id " + material + "\n", "line 2: want an id"},
+		"text behind the checksum":           {header + strings.TrimSpace(good) + " more\n", "line 2: want an id"},
+		"no active key":                      {header + keyLine(1, keyring.Next) + keyLine(2, keyring.Retired), "no key is active"},
+		"two active keys":                    {header + good + keyLine(1, keyring.Active), "more than one key is active"},
+		"a line that is far too long":        {header + good + "id " + strings.Repeat(material, 5000) + "\n", "a line is too long"},
+		"a key behind a megabyte":            {header + manyKeys, "over 1048576 bytes"},
+		"a key cut off where the file ends":  {header + good + keyLine(8, keyring.Next)[:30], "line 3: want an id"},
+		"a line cut off within its checksum": {header + good + strings.TrimSpace(keyLine(8, keyring.Next))[:60], "line 3: the checksum is wrong"},
 	} {
 		path := keyFile(t, c.content)
 		_, err := credential.OpenKeyFile(path)
@@ -119,6 +133,9 @@ func TestABadKeyFileIsRefusedWithoutShowingAKey(t *testing.T) {
 		// What is there is never replaced: it may be all that is left of the keys.
 		if _, created, err := credential.OpenOrCreateKeyFile(path, time.Now()); err == nil || created {
 			t.Errorf("%s: created %t: %v", name, created, err)
+		}
+		if _, err := credential.AddKey(path, time.Now()); err == nil {
+			t.Errorf("%s: a key was added", name)
 		}
 		if after, err := os.ReadFile(path); err != nil || string(after) != c.content {
 			t.Errorf("%s: the file was changed: %v", name, err)
@@ -137,6 +154,13 @@ func TestAKeyFileIsAFile(t *testing.T) {
 	}
 	if _, created, err := credential.OpenOrCreateKeyFile(folder, time.Now()); err == nil || created {
 		t.Errorf("created %t: %v", created, err)
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := credential.OpenKeyFile(pipe); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Error(err)
 	}
 	// A file stands where the folder should be.
 	if _, created, err := credential.OpenOrCreateKeyFile(filepath.Join(keyFile(t, "x"), "keys"), time.Now()); err == nil || created {
@@ -161,7 +185,7 @@ func TestThoseWhoMakeTheKeyFileTogetherAgree(t *testing.T) {
 			ring, created, err := credential.OpenOrCreateKeyFile(path, time.Now())
 			m := made{created: created, err: err}
 			if err == nil {
-				m.token = ring.Mint(session(1), 0).Reveal()
+				m.token = mint(t, ring, session(1), 0).Reveal()
 			}
 			results <- m
 		}()

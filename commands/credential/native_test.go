@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/commands/credential"
 )
@@ -18,8 +19,8 @@ func TestAMintedTokenIsRecognisedAsWhatItWasMintedFor(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		id := refreshtoken.SessionIDFrom([16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(r, "session")))
 		generation := rapid.Uint32().Draw(r, "generation")
-		token := ring.Mint(id, generation).Reveal()
-		if again := ring.Mint(id, generation).Reveal(); again != token {
+		token := mint(t, ring, id, generation).Reveal()
+		if again := mint(t, ring, id, generation).Reveal(); again != token {
 			r.Fatal("the same arguments gave two tokens")
 		}
 		p, err := ring.Recognise(credential.NewSecret(token))
@@ -31,8 +32,8 @@ func TestAMintedTokenIsRecognisedAsWhatItWasMintedFor(t *testing.T) {
 
 func TestEveryFlippedBitOfANativeTokenIsRefused(t *testing.T) {
 	t.Parallel()
-	ring := credential.NewRing()
-	token := ring.Mint(session(1), 7).Reveal()
+	ring := aRing(t)
+	token := mint(t, ring, session(1), 7).Reveal()
 	encoded := strings.TrimPrefix(token, credential.NativePrefix)
 	raw, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil {
@@ -61,8 +62,8 @@ func TestEveryFlippedBitOfANativeTokenIsRefused(t *testing.T) {
 
 func TestANativeTokenHasOneSpelling(t *testing.T) {
 	t.Parallel()
-	ring := credential.NewRing()
-	token := ring.Mint(session(1), 0).Reveal()
+	ring := aRing(t)
+	token := mint(t, ring, session(1), 0).Reveal()
 	encoded := strings.TrimPrefix(token, credential.NativePrefix)
 	for cut := range len(encoded) {
 		refused(t, ring, credential.NativePrefix+encoded[:cut])
@@ -91,7 +92,7 @@ func TestANativeTokenHasOneSpelling(t *testing.T) {
 	}
 	// The standard alphabet spells the same bytes with + and /.
 	for n := range byte(64) {
-		token := ring.Mint(session(n), 0).Reveal()
+		token := mint(t, ring, session(n), 0).Reveal()
 		if standard := strings.NewReplacer("-", "+", "_", "/").Replace(token); standard != "lt1/"+token[4:] {
 			refused(t, ring, credential.NativePrefix+standard[4:], token)
 		}
@@ -105,26 +106,58 @@ func refused(tb testing.TB, ring *credential.Ring, text string, genuine ...strin
 		return
 	}
 	p, err := ring.Recognise(credential.NewSecret(text))
-	if !errors.Is(err, credential.ErrNotAToken) || p.Kind != 0 || !p.SessionID.IsZero() || p.Fingerprints != nil {
+	if !errors.Is(err, credential.ErrNotAToken) && !errors.Is(err, credential.ErrNoKey) || p.Kind != 0 || !p.SessionID.IsZero() || p.Fingerprints != nil {
 		tb.Errorf("%q was recognised as %+v: %v", text, p, err)
 	}
 }
 
 func TestATokenOfAnotherRingIsRefused(t *testing.T) {
 	t.Parallel()
-	refused(t, ringOf(t, 1), ringOf(t, 2).Mint(session(1), 0).Reveal())
-	refused(t, credential.NewRing(), credential.NewRing().Mint(session(1), 0).Reveal())
+	refused(t, ringOf(t, 1), mint(t, ringOf(t, 2), session(1), 0).Reveal())
+	refused(t, aRing(t), mint(t, aRing(t), session(1), 0).Reveal())
 }
 
-func TestTheNewestKeySignsAndAllVerify(t *testing.T) {
+// What no key at hand explains may be the work of one that is lacking; what has not the form of a token
+// is nobody's.
+func TestAForgedTokenIsToldFromWhatIsNone(t *testing.T) {
+	t.Parallel()
+	ring := ringOf(t, 1)
+	for text, want := range map[string]error{
+		mint(t, ringOf(t, 2), session(1), 0).Reveal():     credential.ErrNoKey,
+		credential.NativePrefix + strings.Repeat("A", 70): credential.ErrNoKey,
+		credential.NativePrefix + strings.Repeat("A", 69): credential.ErrNotAToken,
+		credential.NativePrefix + strings.Repeat("=", 70): credential.ErrNotAToken,
+		"short": credential.ErrNotAToken,
+	} {
+		if _, err := ring.Recognise(credential.NewSecret(text)); !errors.Is(err, want) {
+			t.Errorf("%.8s…: %v, want %v", text, err, want)
+		}
+	}
+}
+
+func TestATokenIsMintedAgainWithTheKeyThatMadeIt(t *testing.T) {
+	t.Parallel()
+	before, after := ringOf(t, 1), ringOf(t, 1, 2)
+	first := mint(t, before, session(1), 0)
+	again, err := after.Mint(before.ActiveID(), session(1), 0)
+	if err != nil || again.Reveal() != first.Reveal() {
+		t.Errorf("another token after a rotation: %v", err)
+	}
+	var missing *keyring.MissingError
+	if token, err := before.Mint(after.ActiveID(), session(1), 0); !errors.As(err, &missing) || missing.ID != "key-2" || token.Reveal() != "" {
+		t.Errorf("minted with a key that is not there: %v", err)
+	}
+}
+
+func TestTheActiveKeySignsAndAllVerify(t *testing.T) {
 	t.Parallel()
 	before, after, retired := ringOf(t, 1), ringOf(t, 1, 2), ringOf(t, 2)
-	old, young := before.Mint(session(1), 0), after.Mint(session(1), 0)
+	old, young := mint(t, before, session(1), 0), mint(t, after, session(1), 0)
 	if old.Reveal() == young.Reveal() {
-		t.Error("the older key signs after a rotation: the last line of the file is the newest key")
+		t.Error("the older key signs after a rotation")
 	}
-	if young.Reveal() != retired.Mint(session(1), 0).Reveal() {
-		t.Error("the newest key does not sign")
+	if young.Reveal() != mint(t, retired, session(1), 0).Reveal() {
+		t.Error("the active key does not sign")
 	}
 	for name, token := range map[string]credential.Secret{"old": old, "young": young} {
 		if p, err := after.Recognise(token); err != nil || p.SessionID != session(1) {

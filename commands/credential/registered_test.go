@@ -20,7 +20,7 @@ func TestWhatCanBeARegisteredToken(t *testing.T) {
 	for c := byte(' '); c <= '~'; c++ {
 		every = append(every, c)
 	}
-	ring := credential.NewRing()
+	ring := aRing(t)
 	for name, text := range map[string]string{
 		"the shortest":                         strings.Repeat("a", 16),
 		"the longest":                          strings.Repeat("a", 512),
@@ -87,7 +87,7 @@ func TestFingerprintsAreStableDistinctAndKeyed(t *testing.T) {
 
 func notNative(s string) bool { return !strings.HasPrefix(s, credential.NativePrefix) }
 
-func TestFingerprintsOfEveryKeyAreTriedTheNewestFirst(t *testing.T) {
+func TestFingerprintsOfEveryKeyAreTriedTheActiveFirst(t *testing.T) {
 	t.Parallel()
 	const token = "a token of somebody else"
 	var want []credential.Fingerprint
@@ -115,7 +115,7 @@ func TestAFingerprintNeverPassesForATag(t *testing.T) {
 	// That it fails for its tag, and not for its form, shows with the right tag.
 	id := refreshtoken.SessionIDFrom([16]byte([]byte(payload[:16])))
 	generation := uint32(payload[16])<<24 | uint32(payload[17])<<16 | uint32(payload[18])<<8 | uint32(payload[19])
-	mustRecognise(t, ring, ring.Mint(id, generation).Reveal())
+	mustRecognise(t, ring, mint(t, ring, id, generation).Reveal())
 }
 
 func TestWhatIsAFingerprint(t *testing.T) {

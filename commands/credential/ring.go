@@ -7,10 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/blake2b"
 
+	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 )
 
@@ -25,10 +27,22 @@ const (
 
 	nativeDomain      = "logoutd native token v1\x00"
 	fingerprintDomain = "logoutd token fingerprint v1\x00"
+	digestDomain      = "logoutd command digest v1\x00"
+	checkDomain       = "logoutd key check v1\x00"
+
+	// shortBytes is the length of a digest and of a check value. Both are compared with one other value
+	// only, so that 128 bits are plenty.
+	shortBytes = 16
 )
 
-// ErrNotAToken is a string that cannot be a token of anybody: wrong length, alphabet or tag.
-var ErrNotAToken = errors.New("not a refresh token")
+// The errors of Recognise.
+var (
+	// ErrNotAToken is a string that cannot be a token of anybody: wrong length or alphabet.
+	ErrNotAToken = errors.New("not a refresh token")
+	// ErrNoKey is a native token that none of the keys at hand made: a forgery, or the work of a
+	// key that is not at hand.
+	ErrNoKey = errors.New("refresh token of no known key")
+)
 
 // Fingerprint stands for a registered token: 64 hexadecimal digits. It is no secret that opens
 // anything, but it stays out of logs.
@@ -53,32 +67,58 @@ type Presented struct {
 	Kind         refreshtoken.Kind
 	SessionID    refreshtoken.SessionID // native
 	Generation   uint32                 // native
-	Fingerprints []Fingerprint          // registered: one for each key, the newest first
+	Fingerprints []Fingerprint          // registered: one for each key, that of the active key first
 }
 
 // Ring mints and recognises tokens. It is immutable and safe for concurrent use.
 type Ring struct {
-	keys []key // the newest first, never empty
+	keys   []key // in the order of the key file, never empty
+	active int
 }
 
 type key struct {
 	id     string
+	status keyring.Status
 	secret []byte
 }
 
-// Mint makes the native token of one generation of a session. The same arguments give the
-// same token, as long as the newest key stays.
-func (r *Ring) Mint(session refreshtoken.SessionID, generation uint32) Secret {
+// Keys are the keys, without what is secret of them.
+func (r *Ring) Keys() []keyring.Key {
+	keys := make([]keyring.Key, len(r.keys))
+	for i, k := range r.keys {
+		keys[i] = keyring.Key{ID: k.id, Check: hex.EncodeToString(k.mac(nil, checkDomain, nil)[:shortBytes]), Status: k.status}
+	}
+	return keys
+}
+
+// ActiveID is the id of the key that mints and fingerprints.
+func (r *Ring) ActiveID() string { return r.keys[r.active].id }
+
+// withActive is the same ring with another active key. An id that is not in it changes nothing.
+func (r *Ring) withActive(id string) *Ring {
+	i := slices.IndexFunc(r.keys, func(k key) bool { return k.id == id })
+	if i < 0 || i == r.active {
+		return r
+	}
+	return &Ring{keys: r.keys, active: i}
+}
+
+// Mint makes the native token of one generation of a session with the key of an id. The same
+// arguments give the same token for ever. The error is a *keyring.MissingError.
+func (r *Ring) Mint(keyID string, session refreshtoken.SessionID, generation uint32) (Secret, error) {
+	i := slices.IndexFunc(r.keys, func(k key) bool { return k.id == keyID })
+	if i < 0 {
+		return Secret{}, &keyring.MissingError{ID: keyID}
+	}
 	b := make([]byte, 0, tokenBytes)
 	uuid := session.Bytes()
 	b = append(b, uuid[:]...)
 	b = binary.BigEndian.AppendUint32(b, generation)
-	b = r.keys[0].mac(b, nativeDomain, b)
-	return NewSecret(NativePrefix + base64.RawURLEncoding.EncodeToString(b))
+	b = r.keys[i].mac(b, nativeDomain, b)
+	return NewSecret(NativePrefix + base64.RawURLEncoding.EncodeToString(b)), nil
 }
 
-// Recognise tells what a presented string is. ErrNotAToken covers wrong length, wrong alphabet
-// and a tag that none of the keys made; it never says which.
+// Recognise tells what a presented string is. The error is ErrNotAToken or ErrNoKey.
 func (r *Ring) Recognise(token Secret) (Presented, error) {
 	text := token.Reveal()
 	if encoded, native := strings.CutPrefix(text, NativePrefix); native {
@@ -92,10 +132,15 @@ func (r *Ring) Recognise(token Secret) (Presented, error) {
 			return Presented{}, ErrNotAToken
 		}
 	}
-	p := Presented{Kind: refreshtoken.Registered, Fingerprints: make([]Fingerprint, len(r.keys))}
-	for i := range r.keys {
-		sum := r.keys[i].mac(nil, fingerprintDomain, []byte(text))
-		p.Fingerprints[i] = Fingerprint(hex.EncodeToString(sum))
+	p := Presented{Kind: refreshtoken.Registered, Fingerprints: make([]Fingerprint, 0, len(r.keys))}
+	add := func(k key) {
+		p.Fingerprints = append(p.Fingerprints, Fingerprint(hex.EncodeToString(k.mac(nil, fingerprintDomain, []byte(text)))))
+	}
+	add(r.keys[r.active])
+	for i := range slices.Backward(r.keys) { // the newest of the others first
+		if i != r.active {
+			add(r.keys[i])
+		}
 	}
 	return p, nil
 }
@@ -115,13 +160,28 @@ func (r *Ring) recogniseNative(encoded string) (Presented, error) {
 		genuine |= subtle.ConstantTimeCompare(r.keys[i].mac(nil, nativeDomain, payload), tag)
 	}
 	if genuine != 1 {
-		return Presented{}, ErrNotAToken
+		return Presented{}, ErrNoKey
 	}
 	return Presented{
 		Kind:       refreshtoken.Native,
 		SessionID:  refreshtoken.SessionIDFrom([16]byte(payload[:16])),
 		Generation: binary.BigEndian.Uint32(payload[16:]),
 	}, nil
+}
+
+// Digest is the keyed hash of a command by the active key: 32 hexadecimal digits.
+func (r *Ring) Digest(command Secret) string {
+	return hex.EncodeToString(r.keys[r.active].mac(nil, digestDomain, []byte(command.Reveal()))[:shortBytes])
+}
+
+// IsDigest tells whether one of the keys made a digest of a command (K4).
+func (r *Ring) IsDigest(digest string, command Secret) bool {
+	same := 0
+	for _, k := range r.keys {
+		own := hex.EncodeToString(k.mac(nil, digestDomain, []byte(command.Reveal()))[:shortBytes])
+		same |= subtle.ConstantTimeCompare([]byte(own), []byte(digest))
+	}
+	return same == 1
 }
 
 // mac appends the keyed BLAKE2b-256 of domain and message to dst.

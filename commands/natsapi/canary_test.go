@@ -154,7 +154,7 @@ func TestNoSecretLeavesWhenEverythingFails(t *testing.T) {
 		t.Run(err.Error(), func(t *testing.T) {
 			t.Parallel()
 			s := &shown{desk: newDesk(t, func(d *desk, c *natsapi.Config) {
-				p, err := commands.New(commands.Config{Journal: broken{err}, Ring: d.ring, Now: time.Now, ResolveTimeout: time.Millisecond})
+				p, err := commands.New(commands.Config{Journal: broken{err}, Keys: d.keys, Now: time.Now, ResolveTimeout: time.Millisecond})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -162,9 +162,12 @@ func TestNoSecretLeavesWhenEverythingFails(t *testing.T) {
 			})}
 			secrets := s.useEverything()
 			// A native token that is genuine gets further than any other.
-			native := s.ring.Mint(refreshtoken.SessionIDFrom(uuid.New()), 0).Reveal()
-			s.ask(natsapi.VerbLogoutUser, logoutOf("alice", native))
-			s.wantNoneOf(append(secrets, native)...)
+			native, err := s.ring.Mint(s.ring.ActiveID(), refreshtoken.SessionIDFrom(uuid.New()), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.ask(natsapi.VerbLogoutUser, logoutOf("alice", native.Reveal()))
+			s.wantNoneOf(append(secrets, native.Reveal())...)
 			if s.log.String() == "" {
 				t.Error("nothing was logged")
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/commands"
 	"github.com/logoutd/logoutd/commands/credential"
 	"github.com/logoutd/logoutd/commands/natsapi"
@@ -32,6 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type desk struct {
 	t       testing.TB
 	store   *embedded.Store
+	keys    *credential.Keys
 	ring    *credential.Ring
 	queue   *commands.Queue
 	log     *buffer
@@ -62,7 +64,7 @@ func (b *buffer) String() string {
 
 func newDesk(t testing.TB, changes ...func(d *desk, c *natsapi.Config)) *desk {
 	t.Helper()
-	d := &desk{t: t, ring: credential.NewRing(), queue: commands.NewQueue(1000), log: &buffer{}}
+	d := &desk{t: t, queue: commands.NewQueue(1000), log: &buffer{}}
 	store, err := embedded.Open(embedded.Config{Dir: filepath.Join(t.TempDir(), "events"), CacheBytes: 8 << 20, MinFreeBytes: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +78,12 @@ func newDesk(t testing.TB, changes ...func(d *desk, c *natsapi.Config)) *desk {
 	t.Cleanup(func() { d.must(nats.Close(context.Background())) })
 	d.server, d.client = d.connect(nats.URL()), d.connect(nats.URL())
 
-	processor, err := commands.New(commands.Config{Journal: store, Ring: d.ring, Now: time.Now})
+	if d.ring, _, err = credential.OpenOrCreateKeyFile(filepath.Join(t.TempDir(), "keys"), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	d.keys = credential.NewKeys(store, time.Now)
+	d.must(d.keys.Announce(t.Context(), d.ring))
+	processor, err := commands.New(commands.Config{Journal: store, Keys: d.keys, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +208,9 @@ func (d *desk) events() []eventstore.Recorded {
 		if err != nil {
 			d.t.Fatal(err)
 		}
-		all = append(all, e)
+		if e.Stream != keyring.Stream {
+			all = append(all, e)
+		}
 	}
 	return all
 }

@@ -52,11 +52,11 @@ func TestTokensAreIssuedRegisteredAndLoggedOut(t *testing.T) {
 	issued := d.mustAsk(natsapi.VerbIssueRefreshToken, `{"user_id":"alice","ttl_seconds":60,"client_id":"web"}`)
 	p, err := d.ring.Recognise(credential.NewSecret(issued.RefreshToken))
 	expires, err2 := time.Parse(time.RFC3339Nano, issued.ExpiresAt)
-	if err != nil || err2 != nil || p.SessionID.String() != issued.SessionID || issued.Position != "1" || !strings.HasSuffix(issued.ExpiresAt, "Z") || expires.IsZero() {
+	if err != nil || err2 != nil || p.SessionID.String() != issued.SessionID || issued.Position != "2" || !strings.HasSuffix(issued.ExpiresAt, "Z") || expires.IsZero() {
 		t.Errorf("%+v %v %v", issued, err, err2)
 	}
 	registered := d.mustAsk(natsapi.VerbRegisterRefreshToken, registrationOf("alice", "an opaque, long token"))
-	if registered.RefreshToken != "" || registered.SessionID == "" || registered.ExpiresAt != "2999-01-01T00:00:00Z" || registered.Position != "3" {
+	if registered.RefreshToken != "" || registered.SessionID == "" || registered.ExpiresAt != "2999-01-01T00:00:00Z" || registered.Position != "4" {
 		t.Errorf("%+v", registered)
 	}
 	d.mustAsk(natsapi.VerbLogoutUser, logoutOf("alice", issued.RefreshToken))
