@@ -90,6 +90,15 @@ lint-sumtype: $(SUMTYPE)
 prove-gates: $(STATICCHECK) $(EXHAUSTIVE) $(SUMTYPE) ## break a copy of the code in many ways and see each check go red
 	@.ci/prove-gates
 
+SOAK ?= 10m
+.PHONY: soak
+soak: ## kill, rotate keys and fill a disk of 2 GiB under load for SOAK (10m); needs root, to make the disk
+	@disk=$$(mktemp -d); mount -t tmpfs -o size=2g,mode=0700 logoutd-soak "$$disk"; trap 'umount "$$disk" && rmdir "$$disk"' EXIT; \
+	LOGOUTD_SOAK='$(SOAK)' LOGOUTD_SOAK_DISK="$$disk" $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/logoutd
+
+.PHONY: prove
+prove: prove-gates soak ## everything that takes longer than CI may: prove-gates and soak
+
 .PHONY: ci
 ci: ## do what CI does: test, lint and prove-gates in a clean clone
 	.ci/run
