@@ -74,6 +74,7 @@ func Codes() []Code {
 // The reasons of CodeUnavailable that are made here.
 var (
 	ErrBusy         = errors.New("too many commands are waiting")
+	ErrShare        = fmt.Errorf("%w for one token, user or client", ErrBusy)
 	ErrShuttingDown = errors.New("logoutd is shutting down")
 	errContended    = errors.New("the session changed under every attempt")
 )
@@ -130,6 +131,8 @@ func PublicMessage(err error) string {
 		return invalid.Error()
 	case errors.As(err, &conflict):
 		return conflict.Error()
+	case errors.Is(err, ErrShare):
+		return "nothing was done: " + ErrShare.Error() + "; try again"
 	}
 	switch CodeOf(err) {
 	case CodeInvalidCommand:

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -13,17 +14,32 @@ const (
 	// maxIdleWorkers is how many goroutines stay when there is no work. A new one for each
 	// job would grow its stack each time, which costs a tenth of a command.
 	maxIdleWorkers = 1024
+	// maxPerToken is how many jobs one token may have. They run one after another, each with a sync of
+	// its own, so this is about a second of a disk: the last in a longer line would run for a
+	// caller who has given up. It is also an even share of the largest queue among all lanes.
+	maxPerToken = 256
+	// shareOfQueue is the part of the queue that one user or client may have. Eight who flood at
+	// once can still fill it. A token has no more than that, either.
+	shareOfQueue = 8
 )
 
-// Queue runs jobs: in the order of their arrival on one key, in parallel on others (P7),
-// with a bound on how many wait or run (P8).
+// Keys are the hashes by which a job counts. Jobs of one token run in order. Two tokens, users or clients
+// whose hashes collide share one bound.
+type Keys struct {
+	Token, User uint64
+	Client      uint64 // 0 if nobody said
+}
+
+// Queue runs jobs: in the order of their arrival for one token, in parallel for others (P7),
+// with bounds on how many wait or run (P8).
 type Queue struct {
-	limit   int64
-	pending atomic.Int64
-	idle    atomic.Int64
-	workers sync.WaitGroup
-	ready   chan *lane    // unbuffered: only an idle worker receives
-	closing chan struct{} // closed by Close
+	limit          int64
+	pending        atomic.Int64
+	users, clients [lanes]atomic.Int64
+	idle           atomic.Int64
+	workers        sync.WaitGroup
+	ready          chan *lane    // unbuffered: only an idle worker receives
+	closing        chan struct{} // closed by Close
 
 	gate   sync.RWMutex // held for reading while a job is accepted
 	closed bool
@@ -32,9 +48,15 @@ type Queue struct {
 }
 
 type lane struct {
-	mu   sync.Mutex
-	jobs []func() // bounded by the queue's limit
-	busy bool     // a worker has it, or gets it
+	pending atomic.Int64
+	mu      sync.Mutex
+	jobs    []job // at most pending
+	busy    bool  // a worker has it, or gets it
+}
+
+type job struct {
+	run  func()
+	keys Keys
 }
 
 // NewQueue makes a queue of at most limit jobs, waiting ones and running ones together.
@@ -42,19 +64,19 @@ func NewQueue(limit int) *Queue {
 	return &Queue{limit: int64(limit), ready: make(chan *lane), closing: make(chan struct{})}
 }
 
-// Submit accepts a job or answers ErrBusy or ErrShuttingDown at once; then the job never runs.
-func (q *Queue) Submit(key uint64, job func()) error {
+// Submit accepts a job, or returns ErrBusy, ErrShare or ErrShuttingDown at once; then the job never
+// runs. A job must not panic.
+func (q *Queue) Submit(keys Keys, run func()) error {
 	q.gate.RLock()
 	defer q.gate.RUnlock()
 	if q.closed {
 		return ErrShuttingDown
 	}
-	if q.pending.Add(1) > q.limit {
-		q.pending.Add(-1)
-		return ErrBusy
+	if err := q.take(keys); err != nil {
+		return err
 	}
-	l := &q.lanes[key%lanes]
-	if !l.push(job) {
+	l := &q.lanes[keys.Token%lanes]
+	if !l.push(job{run, keys}) {
 		return nil // the worker that has the lane comes to it
 	}
 	select {
@@ -66,38 +88,74 @@ func (q *Queue) Submit(key uint64, job func()) error {
 	return nil
 }
 
+// take counts a job in everywhere, or nowhere.
+func (q *Queue) take(keys Keys) error {
+	share := max(q.limit/shareOfQueue, 1)
+	bounds := [...]int64{q.limit, min(share, maxPerToken), share, share}
+	counters := q.counters(keys)
+	for i, c := range counters {
+		if c == nil || c.Add(1) <= bounds[i] {
+			continue
+		}
+		give(counters[:i+1])
+		if i == 0 {
+			return ErrBusy
+		}
+		return ErrShare
+	}
+	return nil
+}
+
+// give counts a job out, of the queue last: when nothing is pending, nothing is counted anywhere.
+func give(counters []*atomic.Int64) {
+	for _, c := range slices.Backward(counters) {
+		if c != nil {
+			c.Add(-1)
+		}
+	}
+}
+
+// counters are those of the queue, and of the token, the user and the client, if there is one.
+func (q *Queue) counters(keys Keys) [4]*atomic.Int64 {
+	all := [4]*atomic.Int64{&q.pending, &q.lanes[keys.Token%lanes].pending, &q.users[keys.User%lanes]}
+	if keys.Client != 0 {
+		all[3] = &q.clients[keys.Client%lanes]
+	}
+	return all
+}
+
 // push adds a job and tells whether the lane needs a worker.
-func (l *lane) push(job func()) bool {
+func (l *lane) push(j job) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.jobs = append(l.jobs, job)
+	l.jobs = append(l.jobs, j)
 	wanted := !l.busy
 	l.busy = true
 	return wanted
 }
 
-// pop takes the oldest job; nil gives the lane back.
-func (l *lane) pop() func() {
+// pop takes the oldest job, or gives the lane back.
+func (l *lane) pop() (j job, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.jobs) == 0 {
 		l.busy = false
 		l.jobs = l.jobs[:0:0] // what grew in a burst goes
-		return nil
+		return job{}, false
 	}
-	job := l.jobs[0]
-	l.jobs[0] = nil
+	j, l.jobs[0] = l.jobs[0], job{}
 	l.jobs = l.jobs[1:]
-	return job
+	return j, true
 }
 
 // work empties one lane after another, and waits for more while few others do.
 func (q *Queue) work(l *lane) {
 	defer q.workers.Done()
 	for {
-		for job := l.pop(); job != nil; job = l.pop() {
-			job()
-			q.pending.Add(-1)
+		for j, ok := l.pop(); ok; j, ok = l.pop() {
+			j.run()
+			counters := q.counters(j.keys)
+			give(counters[:])
 		}
 		if q.idle.Add(1) > maxIdleWorkers {
 			q.idle.Add(-1)

@@ -18,14 +18,19 @@ func closeQueue(t *testing.T, q *commands.Queue) {
 	}
 }
 
+// of are the keys of a job on a token of a user.
+func of(token, user int) commands.Keys {
+	return commands.Keys{Token: uint64(token), User: uint64(user)} //nolint:gosec // not negative
+}
+
 func TestJobsOfOneKeyRunOneAtATimeInTheirOrder(t *testing.T) {
 	t.Parallel()
-	const keys, jobs = 5, 400
-	q := commands.NewQueue(keys * jobs)
+	const keys, jobs = 5, 256 // as many as one token may have
+	q := commands.NewQueue(1 << 14)
 	var order [keys][]int // without a lock: the race detector watches that one runs at a time
 	for i := range jobs {
 		for k := range keys {
-			if err := q.Submit(uint64(k), func() { order[k] = append(order[k], i) }); err != nil {
+			if err := q.Submit(of(k, k), func() { order[k] = append(order[k], i) }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -49,9 +54,9 @@ func TestJobsOfDifferentKeysRunAtTheSameTime(t *testing.T) {
 	q := commands.NewQueue(keys)
 	var all sync.WaitGroup
 	all.Add(keys)
-	for k := range uint64(keys) {
+	for k := range keys {
 		// Each waits for all: one after the other, none would end.
-		if err := q.Submit(k, func() { all.Done(); all.Wait() }); err != nil {
+		if err := q.Submit(of(k, k), func() { all.Done(); all.Wait() }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -66,12 +71,12 @@ func TestAFullQueueIsBusy(t *testing.T) {
 	var ran atomic.Int64
 	job := func() { <-release; ran.Add(1) }
 	for i := range limit { // running and waiting ones together
-		if err := q.Submit(uint64(i%2), job); err != nil {
+		if err := q.Submit(of(i, i), job); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for key := range uint64(3) {
-		if err := q.Submit(key, job); !errors.Is(err, commands.ErrBusy) {
+	for i := range limit + 1 {
+		if err := q.Submit(of(i, i), job); !errors.Is(err, commands.ErrBusy) || errors.Is(err, commands.ErrShare) {
 			t.Errorf("job %d of %d: %v", limit+1, limit, err)
 		}
 	}
@@ -90,7 +95,7 @@ func TestAJobThatIsDoneMakesRoom(t *testing.T) {
 	q := commands.NewQueue(1)
 	for range 200 {
 		done := make(chan struct{})
-		if err := q.Submit(1, func() { close(done) }); err != nil {
+		if err := q.Submit(of(1, 1), func() { close(done) }); err != nil {
 			t.Fatal(err)
 		}
 		<-done
@@ -103,11 +108,11 @@ func TestAJobThatIsDoneMakesRoom(t *testing.T) {
 
 func TestCloseRefusesNewJobsAndWaitsForTheAccepted(t *testing.T) {
 	t.Parallel()
-	q := commands.NewQueue(10)
+	q := commands.NewQueue(100)
 	started, release := make(chan struct{}), make(chan struct{})
 	var ran atomic.Int64
 	for i := range 3 {
-		err := q.Submit(1, func() {
+		err := q.Submit(of(1, 1), func() {
 			if i == 0 {
 				close(started)
 			}
@@ -125,7 +130,7 @@ func TestCloseRefusesNewJobsAndWaitsForTheAccepted(t *testing.T) {
 	if err := q.Close(ended); !errors.Is(err, cause) {
 		t.Errorf("closed although jobs were running: %v", err)
 	}
-	if err := q.Submit(2, func() { ran.Add(100) }); !errors.Is(err, commands.ErrShuttingDown) {
+	if err := q.Submit(of(2, 2), func() { ran.Add(100) }); !errors.Is(err, commands.ErrShuttingDown) {
 		t.Errorf("accepted after Close: %v", err)
 	}
 	close(release)
@@ -148,7 +153,7 @@ func TestEveryAcceptedJobRunsOnceWhateverHappens(t *testing.T) {
 					if s == 0 && i == 250 {
 						close(halfway)
 					}
-					err := q.Submit(uint64(i*s), func() { ran.Add(1) })
+					err := q.Submit(of(i*s, i), func() { ran.Add(1) })
 					switch {
 					case err == nil:
 						accepted.Add(1)

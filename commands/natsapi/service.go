@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type Service struct {
 	c     Config
 	pacer *pacer
 	stats map[string]*endpointStats
+	seed  maphash.Seed // so that nobody outside knows whose hashes collide
 }
 
 // endpointStats are what micro cannot count, since it measures the subscription callback only.
@@ -60,7 +62,7 @@ func New(c Config) (*Service, error) {
 	if c.DrainTimeout <= 0 {
 		c.DrainTimeout = 10 * time.Second
 	}
-	s := &Service{c: c, pacer: newPacer(c.Queue.Limit()), stats: map[string]*endpointStats{}}
+	s := &Service{c: c, pacer: newPacer(c.Queue.Limit()), stats: map[string]*endpointStats{}, seed: maphash.MakeSeed()}
 	for _, v := range verbs() {
 		s.stats[v.name] = &endpointStats{}
 	}
@@ -139,7 +141,7 @@ func (s *Service) accept(ctx context.Context, v verb, r micro.Request) {
 	reply := r.Reply()
 	id, job, err := v.decode(s.c.Processor, nats.Header(r.Headers()), r.Data())
 	if err == nil {
-		err = s.c.Queue.Submit(job.lane, func() {
+		err = s.c.Queue.Submit(s.keys(job), func() {
 			body, err := s.run(ctx, v, id, job)
 			s.answer(stats, arrived, reply, id, body, err)
 		})
@@ -154,6 +156,15 @@ func (s *Service) accept(ctx context.Context, v verb, r micro.Request) {
 		err = r.Error(m.Header.Get(micro.ErrorCodeHeader), m.Header.Get(micro.ErrorHeader), m.Data)
 		s.logReplyError(err)
 	}
+}
+
+// keys are the hashes of a job for the queue.
+func (s *Service) keys(j job) commands.Keys {
+	keys := commands.Keys{Token: maphash.String(s.seed, j.token), User: maphash.String(s.seed, j.user)}
+	if j.client != "" {
+		keys.Client = maphash.String(s.seed, j.client)
+	}
+	return keys
 }
 
 // run carries out a command. A panic fails this command and not the process.

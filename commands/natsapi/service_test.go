@@ -72,7 +72,7 @@ func TestWhatDoesNotFitIntoTheQueueComesAgain(t *testing.T) {
 	d := newDesk(t, hold)
 	replies := d.inbox()
 	for i := range 2 {
-		d.send(natsapi.VerbLogoutUser, logoutOf("alice", fmt.Sprintf("token number %d, unknown", i)))
+		d.send(natsapi.VerbLogoutUser, logoutOf(fmt.Sprint("user ", i), fmt.Sprintf("token number %d, unknown", i)))
 	}
 	for range 2 {
 		<-h.entered
@@ -115,7 +115,7 @@ func (d *desk) send(verb, payload string) {
 
 func TestOnShutdownEveryAcceptedCommandIsAnsweredAndNoOtherAccepted(t *testing.T) {
 	t.Parallel()
-	h, hold := holding(100)
+	h, hold := holding(1000)
 	d := newDesk(t, hold)
 	replies := d.inbox()
 	const accepted = 20 // on few lanes, so that most of them wait
@@ -128,7 +128,7 @@ func TestOnShutdownEveryAcceptedCommandIsAnsweredAndNoOtherAccepted(t *testing.T
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- d.stop() }() // received below
-	for !errors.Is(d.queue.Submit(0, func() {}), commands.ErrShuttingDown) {
+	for !errors.Is(d.queue.Submit(commands.Keys{}, func() {}), commands.ErrShuttingDown) {
 		runtime.Gosched()
 	}
 	select {

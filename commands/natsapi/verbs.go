@@ -1,9 +1,9 @@
 package natsapi
 
 import (
+	"cmp"
 	"context"
 	"embed"
-	"hash/maphash"
 	"strings"
 	"time"
 
@@ -25,32 +25,43 @@ type Processor interface {
 //go:embed schema/*.json
 var schemas embed.FS
 
-// verb is one endpoint. decode reads a command and answers its id, which may be known even
-// where the command is invalid, and the job that carries it out.
+// verb is one endpoint. empty makes a command of it to decode into.
 type verb struct {
-	name   string
-	decode func(p Processor, h nats.Header, data []byte) (uuid.UUID, job, error)
+	name  string
+	empty func() wire
 }
 
-// job is a command that is ready to run.
+// wire is a command as it is sent.
+type wire interface {
+	read(h nats.Header, data []byte, whole any) (uuid.UUID, error)
+	job(p Processor, id uuid.UUID, h nats.Header) (job, error)
+}
+
+// job is a command that is ready to run, and whose it is.
 type job struct {
-	lane uint64 // commands of one lane run in order
-	run  func(ctx context.Context) ([]byte, error)
+	token        string // commands of one token run in order
+	user, client string
+	run          func(ctx context.Context) ([]byte, error)
 }
 
 func verbs() []verb {
-	seed := maphash.MakeSeed()
 	return []verb{
-		{VerbLogoutUser, func(p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
-			return decodeLogoutUser(seed, p, h, data)
-		}},
-		{VerbIssueRefreshToken, func(p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
-			return decodeIssueRefreshToken(seed, p, h, data)
-		}},
-		{VerbRegisterRefreshToken, func(p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
-			return decodeRegisterRefreshToken(seed, p, h, data)
-		}},
+		{VerbLogoutUser, func() wire { return &logoutUser{} }},
+		{VerbIssueRefreshToken, func() wire { return &issueRefreshToken{} }},
+		{VerbRegisterRefreshToken, func() wire { return &registerRefreshToken{} }},
 	}
+}
+
+// decode reads a command and returns its id, which may be known even where the command is invalid, and the
+// job that carries it out.
+func (v verb) decode(p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
+	w := v.empty()
+	id, err := w.read(h, data, w)
+	if err != nil {
+		return id, job{}, err
+	}
+	j, err := w.job(p, id, h)
+	return id, j, err
 }
 
 type logoutUser struct {
@@ -59,22 +70,17 @@ type logoutUser struct {
 	RefreshToken *string `json:"refresh_token"`
 }
 
-func decodeLogoutUser(seed maphash.Seed, p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
-	var w logoutUser
-	id, err := w.read(h, data, &w)
-	if err != nil {
-		return id, job{}, err
-	}
+func (w *logoutUser) job(p Processor, id uuid.UUID, h nats.Header) (job, error) {
 	user, err := parseUser(w.UserID)
 	if err != nil {
-		return id, job{}, err
+		return job{}, err
 	}
 	token, err := required("refresh_token", w.RefreshToken)
 	if err != nil {
-		return id, job{}, err
+		return job{}, err
 	}
 	c := commands.LogoutUser{Envelope: w.convert(id, h), UserID: user, RefreshToken: credential.NewSecret(token)}
-	return id, job{lane: laneOf(seed, token), run: func(ctx context.Context) ([]byte, error) {
+	return job{family(token), user.String(), c.Client.IPAddress, func(ctx context.Context) ([]byte, error) {
 		receipt, err := p.LogoutUser(ctx, c)
 		return logoutReply(receipt), err
 	}}, nil
@@ -87,19 +93,14 @@ type issueRefreshToken struct {
 	TTLSeconds *uint32 `json:"ttl_seconds"`
 }
 
-func decodeIssueRefreshToken(seed maphash.Seed, p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
-	var w issueRefreshToken
-	id, err := w.read(h, data, &w)
-	if err != nil {
-		return id, job{}, err
-	}
+func (w *issueRefreshToken) job(p Processor, id uuid.UUID, h nats.Header) (job, error) {
 	user, err := parseUser(w.UserID)
 	if err != nil {
-		return id, job{}, err
+		return job{}, err
 	}
 	client, err := refreshtoken.ParseClientID(text(w.ClientID))
 	if err != nil {
-		return id, job{}, &commands.InvalidError{Field: "client_id", Problem: err.Error()}
+		return job{}, &commands.InvalidError{Field: "client_id", Problem: err.Error()}
 	}
 	c := commands.IssueRefreshToken{Envelope: w.convert(id, h), UserID: user, ClientID: client}
 	if w.TTLSeconds != nil {
@@ -107,7 +108,7 @@ func decodeIssueRefreshToken(seed maphash.Seed, p Processor, h nats.Header, data
 			c.TTL = -1 // zero would mean the default
 		}
 	}
-	return id, job{lane: maphash.Bytes(seed, id[:]), run: func(ctx context.Context) ([]byte, error) {
+	return job{id.String(), user.String(), cmp.Or(c.Client.IPAddress, text(w.ClientID)), func(ctx context.Context) ([]byte, error) {
 		receipt, err := p.IssueRefreshToken(ctx, c)
 		return issueReply(receipt), err
 	}}, nil
@@ -122,17 +123,13 @@ type registerRefreshToken struct {
 	SessionID    *string `json:"session_id"`
 }
 
-func decodeRegisterRefreshToken(seed maphash.Seed, p Processor, h nats.Header, data []byte) (uuid.UUID, job, error) {
-	var w registerRefreshToken
-	id, err := w.read(h, data, &w)
-	if err != nil {
-		return id, job{}, err
-	}
+func (w *registerRefreshToken) job(p Processor, id uuid.UUID, h nats.Header) (job, error) {
 	c, err := w.command(id, h)
 	if err != nil {
-		return id, job{}, err
+		return job{}, err
 	}
-	return id, job{lane: laneOf(seed, text(w.RefreshToken)+text(w.Fingerprint)), run: func(ctx context.Context) ([]byte, error) {
+	token := text(w.RefreshToken) + text(w.Fingerprint)
+	return job{token, text(w.UserID), c.Client.IPAddress, func(ctx context.Context) ([]byte, error) {
 		receipt, err := p.RegisterRefreshToken(ctx, c)
 		return registerReply(receipt), err
 	}}, nil
@@ -179,11 +176,10 @@ func parseUser(s *string) (refreshtoken.UserID, error) {
 // sessionChars is how many characters of a native token stand for nothing but its session id.
 const sessionChars = len(credential.NativePrefix) + 16*8/6
 
-// laneOf puts all generations of a native token on one lane, and a registered token on
-// that of its text.
-func laneOf(seed maphash.Seed, token string) uint64 {
+// family is the part of a token that all generations of a native one have in common.
+func family(token string) string {
 	if strings.HasPrefix(token, credential.NativePrefix) && len(token) > sessionChars {
-		token = token[:sessionChars]
+		return token[:sessionChars]
 	}
-	return maphash.String(seed, token)
+	return token
 }
