@@ -11,10 +11,11 @@
 //     command it was is told by a keyed digest of verb, id and payload in the metadata, and by nothing else.
 //   - P3: three outcomes, not two: committed, not committed, and unknown. Unknown is resolved by
 //     repeating the same append, never by guessing.
-//   - P4: a conflict loads and decides again, a bounded number of times.
+//   - P4: a conflict loads and decides again, for as long as the command has time.
 //   - P5: nothing remote happens between load and append.
 //   - P6: a refused logout answers what a successful one answers.
 //   - P7: commands on one credential run in the order of their arrival; others run in parallel.
-//   - P8: what waits is bounded; what does not fit is told to come again (ErrBusy).
+//   - P8: what waits is bounded, as a whole and for each token, user and client, so that none of them can
+//     take the places of the others; what does not fit can be retried (ErrBusy, ErrShare).
 //   - P9: a token is refused as unknown only by a process that has every key the store knows (K7).
 package commands

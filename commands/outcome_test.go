@@ -117,12 +117,12 @@ func TestConflictsWithoutEndAreUnavailable(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	session := h.mustIssue("alice")
-	h.Attempts = 5
+	h.Timeout = 20 * time.Millisecond
 	before, appends := h.head(), h.journal.appends.Load()
 	h.journal.faults(always(conflicts)...)
 	_, err := h.LogoutUser(t.Context(), logout("alice", session.RefreshToken))
 	wantCode(t, err, commands.CodeUnavailable)
-	if n := h.journal.appends.Load() - appends; n != 5 {
+	if n := h.journal.appends.Load() - appends; n < 2 {
 		t.Errorf("%d attempts", n)
 	}
 	if after := h.events(before); len(after) != 0 {

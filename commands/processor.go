@@ -24,9 +24,7 @@ type Config struct {
 	Keys    *credential.Keys // over the same journal
 	Now     func() time.Time
 
-	// Attempts bounds how often a command is decided again after a conflict; 0 is 32.
-	Attempts int
-	// Timeout bounds one command, from its start to its receipt; 0 is 5 s.
+	// Timeout bounds one command with all its attempts, from its start to its receipt; 0 is 5 s.
 	Timeout time.Duration
 	// ResolveTimeout bounds finding out an unknown outcome; 0 is 2 s.
 	ResolveTimeout time.Duration
@@ -44,7 +42,6 @@ func New(c Config) (*Processor, error) {
 	if c.Journal == nil || c.Keys == nil || c.Now == nil {
 		return nil, errors.New("commands: Journal, Keys and Now are required")
 	}
-	c.Attempts = or(c.Attempts, 32)
 	c.Timeout = or(c.Timeout, 5*time.Second)
 	c.ResolveTimeout = or(c.ResolveTimeout, 2*time.Second)
 	c.TokenTTL = or(c.TokenTTL, 30*24*time.Hour)
@@ -52,29 +49,35 @@ func New(c Config) (*Processor, error) {
 	return &Processor{Config: c}, nil
 }
 
-func or[T int | time.Duration](v, fallback T) T {
+func or(v, fallback time.Duration) time.Duration {
 	if v <= 0 {
 		return fallback
 	}
 	return v
 }
 
-// attempt runs load-decide-append until it is done, and again after a conflict (P4).
+// eagerAttempts are made without a pause. A rival that changes the stream all the time would win every
+// pause; without one, an attempt is as likely to be first as the rival is.
+const eagerAttempts = 16
+
+// attempt runs load-decide-append until it is done, and again after a conflict for as long as the
+// command has time (P4).
 func (p *Processor) attempt(ctx context.Context, once func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	for n := range p.Attempts {
+	for n := 1; ; n++ {
 		err := once(ctx)
 		if !errors.Is(err, eventstore.ErrConflict) {
 			return err
 		}
-		// Full jitter, from 1 ms up to 64 ms: whoever collided must not collide again.
-		pause := time.Duration(rand.Int64N(int64(time.Millisecond) << min(n, 6))) //nolint:gosec // not a secret
-		select {
-		case <-ctx.Done():
+		if n >= eagerAttempts { // many rivals at once: full jitter spreads them out
+			select {
+			case <-ctx.Done():
+			case <-time.After(rand.N(8 * time.Millisecond)): //nolint:gosec // not a secret
+			}
+		}
+		if ctx.Err() != nil {
 			return fmt.Errorf("%w: %w", errContended, context.Cause(ctx))
-		case <-time.After(pause):
 		}
 	}
-	return errContended
 }

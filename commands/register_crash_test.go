@@ -169,7 +169,7 @@ func TestNoErrorShowsAFingerprint(t *testing.T) {
 	}
 	named := func(err error) error { return errors.Join(errors.New("stream tokenFingerprint-"+f), err) }
 	for _, plan := range [][]fault{always(refuses), always(losesCall), always(breaks), always(conflicts)} {
-		h.Attempts = 2
+		h.Timeout = 50 * time.Millisecond
 		h.journal.faults(plan...)
 		_, err := h.RegisterRefreshToken(t.Context(), h.register("alice", foreignToken))
 		check(err)
