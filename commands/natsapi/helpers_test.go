@@ -102,11 +102,11 @@ func newDesk(t testing.TB, changes ...func(d *desk, c *natsapi.Config)) *desk {
 	return d
 }
 
-func (d *desk) connect(url string) *nats.Conn {
+func (d *desk) connect(url string, options ...nats.Option) *nats.Conn {
 	d.t.Helper()
 	// A connection that is closed is gone when its handler has been called.
 	gone := make(chan struct{})
-	conn, err := nats.Connect(url, nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(gone) }))
+	conn, err := nats.Connect(url, append(options, nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(gone) }))...)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -36,16 +36,21 @@ type Config struct {
 
 // Service is the request-reply face of logoutd.
 type Service struct {
-	c     Config
-	pacer *pacer
-	stats map[string]*endpointStats
-	seed  maphash.Seed // so that nobody outside knows whose hashes collide
+	c         Config
+	pacer     *pacer
+	endpoints map[string]*endpoint
+	busy      *nats.Msg    // the reply to what is refused unread
+	seed      maphash.Seed // so that nobody outside knows whose hashes collide
 }
 
-// endpointStats are what micro cannot count, since it measures the subscription callback only.
-type endpointStats struct {
-	accepted, answered, failed atomic.Uint64
-	took                       atomic.Int64 // ns, from arrival to reply, of the answered
+// endpoint is a verb that is served, with what micro cannot count, since it measures the
+// subscription callback only.
+type endpoint struct {
+	verb
+	garbage, failures                allowance // these three are the subscription's alone
+	lastShed                         time.Time
+	accepted, answered, failed, shed atomic.Uint64
+	took                             atomic.Int64 // ns, from arrival to reply, of the answered
 }
 
 // New checks a configuration.
@@ -62,9 +67,12 @@ func New(c Config) (*Service, error) {
 	if c.DrainTimeout <= 0 {
 		c.DrainTimeout = 10 * time.Second
 	}
-	s := &Service{c: c, pacer: newPacer(c.Queue.Limit()), stats: map[string]*endpointStats{}, seed: maphash.MakeSeed()}
+	s := &Service{
+		c: c, pacer: newPacer(c.Queue.Limit()), endpoints: map[string]*endpoint{},
+		busy: errorReply("", uuid.Nil, commands.ErrBusy), seed: maphash.MakeSeed(),
+	}
 	for _, v := range verbs() {
-		s.stats[v.name] = &endpointStats{}
+		s.endpoints[v.name] = &endpoint{verb: v, garbage: garbage(), failures: failures()}
 	}
 	return s, nil
 }
@@ -74,12 +82,18 @@ func New(c Config) (*Service, error) {
 func (s *Service) Run(ctx context.Context, ready func()) error {
 	stopped := make(chan struct{})
 	var once sync.Once
+	var reported time.Time // by nats.go's one goroutine for such reports
 	service, err := micro.AddService(s.c.Conn, micro.Config{
 		Name:         ServiceName,
 		Version:      s.c.Version,
 		Description:  "ends sessions: carries out commands on refresh tokens and records every decision",
 		StatsHandler: s.statsOf,
 		ErrorHandler: func(_ micro.Service, e *micro.NATSError) {
+			// A subscription that has fallen behind says so again and again.
+			if time.Since(reported) < time.Minute {
+				return
+			}
+			reported = time.Now()
 			s.c.Log.Warn().Str("subject", e.Subject).Str("error", e.Description).Msg("nats reports an error")
 		},
 		DoneHandler: func(micro.Service) { once.Do(func() { close(stopped) }) },
@@ -89,8 +103,8 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	}
 	// Detached: accepted commands are carried out after ctx has ended, each with its own timeout.
 	work := context.WithoutCancel(ctx)
-	for _, v := range verbs() {
-		if err := s.addEndpoint(work, service, v); err != nil {
+	for _, e := range s.endpoints {
+		if err := s.addEndpoint(work, service, e); err != nil {
 			return errors.Join(err, service.Stop())
 		}
 	}
@@ -109,47 +123,55 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 	}
 }
 
-// pendingLimit is how many messages and bytes nats.go may hold for one endpoint. The callback
-// only decodes and enqueues, so it is reached when the process stands still, not when it is busy.
+// What nats.go may hold for one endpoint; it drops what is beyond. The callback decodes and enqueues, and what
+// fails too often not even that, so this is reached when the process stands still, not when it is busy.
 const pendingMessages, pendingBytes = 1 << 17, 256 << 20
 
-func (s *Service) addEndpoint(ctx context.Context, service micro.Service, v verb) error {
-	request, err1 := schemas.ReadFile("schema/" + v.name + ".request.json")
-	response, err2 := schemas.ReadFile("schema/" + v.name + ".response.json")
+func (s *Service) addEndpoint(ctx context.Context, service micro.Service, e *endpoint) error {
+	request, err1 := schemas.ReadFile("schema/" + e.name + ".request.json")
+	response, err2 := schemas.ReadFile("schema/" + e.name + ".response.json")
 	if err := errors.Join(err1, err2); err != nil {
-		return fmt.Errorf("endpoint %s: %w", v.name, err)
+		return fmt.Errorf("endpoint %s: %w", e.name, err)
 	}
-	err := service.AddEndpoint(v.name,
-		micro.HandlerFunc(func(r micro.Request) { s.accept(ctx, v, r) }),
-		micro.WithEndpointSubject(Subject(s.c.SubjectPrefix, v.name)),
+	err := service.AddEndpoint(e.name,
+		micro.HandlerFunc(func(r micro.Request) { s.accept(ctx, e, r) }),
+		micro.WithEndpointSubject(Subject(s.c.SubjectPrefix, e.name)),
 		micro.WithEndpointPendingLimits(pendingMessages, pendingBytes),
 		micro.WithEndpointMetadata(map[string]string{
 			"format": "application/json", "request_schema": string(request), "response_schema": string(response),
 		}))
 	if err != nil {
-		return fmt.Errorf("endpoint %s: %w", v.name, err)
+		return fmt.Errorf("endpoint %s: %w", e.name, err)
 	}
 	return nil
 }
 
 // accept runs in the subscription's goroutine: decode, enqueue, and answer only what
 // cannot be enqueued (N2).
-func (s *Service) accept(ctx context.Context, v verb, r micro.Request) {
+func (s *Service) accept(ctx context.Context, e *endpoint, r micro.Request) {
 	arrived := time.Now()
-	stats := s.stats[v.name]
-	stats.accepted.Add(1)
+	e.accepted.Add(1)
+	mayBe, allowed := e.mayBe(r.Data()), &e.failures
+	if !mayBe {
+		allowed = &e.garbage
+	}
+	if !allowed.open(arrived) {
+		s.shed(e, r, arrived, mayBe)
+		return
+	}
 	reply := r.Reply()
-	id, job, err := v.decode(s.c.Processor, nats.Header(r.Headers()), r.Data())
+	id, job, err := e.decode(s.c.Processor, nats.Header(r.Headers()), r.Data())
 	if err == nil {
 		err = s.c.Queue.Submit(s.keys(job), func() {
-			body, err := s.run(ctx, v, id, job)
-			s.answer(stats, arrived, reply, id, body, err)
+			body, err := s.run(ctx, e, id, job)
+			s.answer(e, arrived, reply, id, body, err)
 		})
 		if err == nil {
 			return
 		}
 	}
-	stats.failed.Add(1)
+	e.failed.Add(1)
+	allowed.left--
 	if reply != "" {
 		m := errorReply(reply, id, err)
 		// By micro's own call, so that its statistics count the error.
@@ -168,32 +190,32 @@ func (s *Service) keys(j job) commands.Keys {
 }
 
 // run carries out a command. A panic fails this command and not the process.
-func (s *Service) run(ctx context.Context, v verb, id uuid.UUID, j job) (body []byte, err error) {
+func (s *Service) run(ctx context.Context, e *endpoint, id uuid.UUID, j job) (body []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.c.Log.Error().Str("command", v.name).Stringer("command_id", id).
+			s.c.Log.Error().Str("command", e.name).Stringer("command_id", id).
 				Bytes("stack", debug.Stack()).Msg("command panicked")
 			err = errors.New("panic")
 		}
 	}()
 	body, err = j.run(ctx)
 	if code := commands.CodeOf(err); code == commands.CodeInternal || code == commands.CodeOutcomeUnknown || code == commands.CodeUnavailable {
-		s.c.Log.Error().Str("command", v.name).Stringer("command_id", id).Stringer("code", code).Err(err).
+		s.c.Log.Error().Str("command", e.name).Stringer("command_id", id).Stringer("code", code).Err(err).
 			Msg("command not carried out")
 	}
 	return body, err
 }
 
 // answer sends the reply of an accepted command, not before the floor (N3).
-func (s *Service) answer(stats *endpointStats, arrived time.Time, reply string, id uuid.UUID, body []byte, err error) {
+func (s *Service) answer(e *endpoint, arrived time.Time, reply string, id uuid.UUID, body []byte, err error) {
 	m := &nats.Msg{Subject: reply, Data: body}
 	if err != nil {
-		stats.failed.Add(1)
+		e.failed.Add(1)
 		m = errorReply(reply, id, err)
 	}
 	send := func() {
-		stats.answered.Add(1)
-		stats.took.Add(int64(time.Since(arrived)))
+		e.answered.Add(1)
+		e.took.Add(int64(time.Since(arrived)))
 		if reply != "" { // N6
 			s.logReplyError(s.c.Conn.PublishMsg(m))
 		}
@@ -239,18 +261,19 @@ type Stats struct {
 	Accepted    uint64 `json:"accepted"`
 	Answered    uint64 `json:"answered"`
 	Failed      uint64 `json:"failed"`
+	Shed        uint64 `json:"shed"`       // refused unread, because too many failed
 	AverageUS   int64  `json:"average_us"` // from arrival to reply
 	QueueLength int    `json:"queue_length"`
 	QueueLimit  int    `json:"queue_limit"`
 }
 
 func (s *Service) statsOf(e *micro.Endpoint) any {
-	st := s.stats[e.Name]
+	st := s.endpoints[e.Name]
 	if st == nil {
 		return nil
 	}
 	out := Stats{
-		Accepted: st.accepted.Load(), Answered: st.answered.Load(), Failed: st.failed.Load(),
+		Accepted: st.accepted.Load(), Answered: st.answered.Load(), Failed: st.failed.Load(), Shed: st.shed.Load(),
 		QueueLength: s.c.Queue.Pending(), QueueLimit: s.c.Queue.Limit(),
 	}
 	if out.Answered > 0 {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,6 +186,41 @@ func TestRunSaysWhenCommandsAreLeftRunning(t *testing.T) {
 	d.must(d.queue.Close(t.Context()))
 }
 
+// muted is a connection that takes all there is to write and, once it is mute, sends nothing of it.
+type muted struct {
+	net.Conn
+	mute *atomic.Bool
+}
+
+func (m muted) Write(b []byte) (int, error) {
+	if m.mute.Load() {
+		return len(b), nil
+	}
+	return m.Conn.Write(b)
+}
+
+func (m muted) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.Dial(network, address)
+	return muted{conn, m.mute}, err
+}
+
+// TestRunSaysWhenRepliesHaveNotLeft: that a reply was handed to nats.go does not mean that the server has it.
+func TestRunSaysWhenRepliesHaveNotLeft(t *testing.T) {
+	t.Parallel()
+	h, hold := holding(10)
+	var mute atomic.Bool
+	d := newDesk(t, hold, func(d *desk, c *natsapi.Config) {
+		c.Conn = d.connect(d.server.ConnectedUrl(), nats.SetCustomDialer(muted{mute: &mute}))
+	})
+	d.send(natsapi.VerbLogoutUser, logoutOf("alice", "unknown to everybody"))
+	<-h.entered
+	mute.Store(true)
+	close(h.release)
+	if err := d.stop(); !errors.Is(err, nats.ErrTimeout) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
 func TestALostConnectionEndsRunAndFinishesWhatWasAccepted(t *testing.T) {
 	t.Parallel()
 	h, hold := holding(10)
@@ -290,5 +327,27 @@ func TestAReplyIsHeldBackUntilItsFloor(t *testing.T) {
 		}
 	default:
 		t.Error("Run has returned before the reply")
+	}
+}
+
+// TestAFloorBeginsWithTheArrival: what took longer than the floor is replied to at once, or the time of the
+// reply would tell how long it took.
+func TestAFloorBeginsWithTheArrival(t *testing.T) {
+	t.Parallel()
+	h, hold := holding(100)
+	// Longer than the detour below can take.
+	d := newDesk(t, hold, func(_ *desk, c *natsapi.Config) { c.ReplyFloor = 2 * time.Second })
+	replies := d.inbox()
+	d.send(natsapi.VerbLogoutUser, logoutOf("alice", "unknown to everybody"))
+	<-h.entered
+	d.issue("bob") // it came later, and its floor is over: so is that of the logout, which is still held
+	before := len(d.events())
+	d.send(natsapi.VerbIssueRefreshToken, `{"user_id":"carol"}`)
+	for len(d.events()) == before {
+		runtime.Gosched()
+	}
+	close(h.release) // the logout is done after carol's command arrived, and long after its own floor
+	if first, second := read(t, <-replies), read(t, <-replies); first.RefreshToken != "" || second.RefreshToken == "" {
+		t.Error("a reply was held back for the floor and for the time that its command took")
 	}
 }

@@ -2,8 +2,12 @@ package natsapi_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/commands/natsapi"
@@ -16,8 +20,12 @@ func TestAFloodOfOneIsUnavailableAndNobodyElse(t *testing.T) {
 		return strings.TrimSuffix(logoutOf(user, token), "}") + `,"client":{"ip_address":"` + address + `"}}`
 	}
 	for name, next := range map[string]func(n int) string{
-		"token":  func(n int) string { return from(fmt.Sprint("user ", n), "one token, unknown", fmt.Sprintf("192.0.2.%d", n)) },
-		"user":   func(n int) string { return from("mallory", fmt.Sprint("unknown token ", n), fmt.Sprintf("192.0.2.%d", n)) },
+		"token": func(n int) string {
+			return from(fmt.Sprint("user ", n), "one token, unknown", fmt.Sprintf("192.0.2.%d", n))
+		},
+		"user": func(n int) string {
+			return from("mallory", fmt.Sprint("unknown token ", n), fmt.Sprintf("192.0.2.%d", n))
+		},
 		"client": func(n int) string { return from(fmt.Sprint("user ", n), fmt.Sprint("unknown token ", n), "192.0.2.1") },
 	} {
 		h, hold := holding(80)
@@ -26,7 +34,7 @@ func TestAFloodOfOneIsUnavailableAndNobodyElse(t *testing.T) {
 		for n := range 11 {
 			d.send(natsapi.VerbLogoutUser, next(n))
 		}
-		m := <-replies // nothing else is answered while all are held
+		m := received(t, replies) // nothing else gets a reply while all are held
 		a := wantError(t, m, "503", "unavailable", "")
 		if !strings.Contains(a.Message, "token, user or client") || a.RetryAfterMS <= 0 || !strings.Contains(string(m.Data), a.CommandID) {
 			t.Errorf("%s: %s", name, m.Data)
@@ -34,11 +42,23 @@ func TestAFloodOfOneIsUnavailableAndNobodyElse(t *testing.T) {
 		d.issue("somebody else")
 		close(h.release)
 		for range 10 {
-			if m := <-replies; read(t, m).status != "" {
+			if m := received(t, replies); read(t, m).status != "" {
 				t.Errorf("%s: %s", name, m.Data)
 			}
 		}
 		d.mustAsk(natsapi.VerbLogoutUser, next(12)) // there is room again
+	}
+}
+
+// received is the next reply.
+func received(t testing.TB, replies <-chan *nats.Msg) *nats.Msg {
+	t.Helper()
+	select {
+	case m := <-replies:
+		return m
+	case <-time.After(30 * time.Second):
+		t.Fatal("no reply")
+		return nil
 	}
 }
 
@@ -70,6 +90,9 @@ func TestTheTokensOfOneSessionRunInOrder(t *testing.T) {
 		payload := logoutOf("alice", token.Reveal())
 		want = append(want, payload)
 		d.send(natsapi.VerbLogoutUser, payload)
+	}
+	for d.queue.Pending() < generations {
+		runtime.Gosched()
 	}
 	for _, payload := range want {
 		if id := <-h.entered; !strings.Contains(payload, id) || len(h.entered) != 0 {

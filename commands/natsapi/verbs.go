@@ -25,9 +25,11 @@ type Processor interface {
 //go:embed schema/*.json
 var schemas embed.FS
 
-// verb is one endpoint. empty makes a command of it to decode into.
+// verb is one endpoint. needs are members without which nothing is a command of it; empty makes one to
+// decode into.
 type verb struct {
 	name  string
+	needs [2]string
 	empty func() wire
 }
 
@@ -46,9 +48,9 @@ type job struct {
 
 func verbs() []verb {
 	return []verb{
-		{VerbLogoutUser, func() wire { return &logoutUser{} }},
-		{VerbIssueRefreshToken, func() wire { return &issueRefreshToken{} }},
-		{VerbRegisterRefreshToken, func() wire { return &registerRefreshToken{} }},
+		{VerbLogoutUser, [2]string{"user_id", "refresh_token"}, func() wire { return &logoutUser{} }},
+		{VerbIssueRefreshToken, [2]string{"user_id"}, func() wire { return &issueRefreshToken{} }},
+		{VerbRegisterRefreshToken, [2]string{"user_id", "expires_at"}, func() wire { return &registerRefreshToken{} }},
 	}
 }
 
