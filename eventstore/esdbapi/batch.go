@@ -257,17 +257,18 @@ func (b *batches) answer(a *batchAppend) error {
 	return b.stream.Send(a.response())
 }
 
-// release waits for the writers, which a call that ended by itself has cancelled, and gives all memory back.
+// release waits for the writers, which a call that ended by itself has cancelled, and gives all memory back. Each
+// lane has one writer, and their answers come in any order.
 func (b *batches) release() {
 	b.timer.Stop()
+	for range b.lanes {
+		<-b.answers
+	}
 	for _, a := range b.unfinished {
 		a.release()
 	}
 	for _, lane := range b.lanes {
-		for i, a := range lane {
-			if i == 0 {
-				<-b.answers
-			}
+		for _, a := range lane {
 			a.release()
 		}
 	}

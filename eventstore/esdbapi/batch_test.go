@@ -220,3 +220,24 @@ func TestABatchThatIsNotCompleteWhenTheCallEndsIsAnswered(t *testing.T) {
 		t.Errorf("after the end: %v, %v", a, err)
 	}
 }
+
+// TestAClientThatLeavesTakesNothingFromItsWriters: with the race detector, whatever is given back too early is seen.
+func TestAClientThatLeavesTakesNothingFromItsWriters(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for round := range 20 {
+		ctx, cancel := context.WithCancel(within(t))
+		c := r.batch(t, ctx)
+		for i := range 200 {
+			if err := c.Send(batchOf(fmt.Sprintf("leave-%d-%d", round, i%50), 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range round { // leave somewhere in the middle of it
+			if _, err := c.Recv(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+	}
+}
