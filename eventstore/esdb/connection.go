@@ -144,9 +144,14 @@ func (v *supervisor) suspect(c *connection) {
 	if v.closed || v.current != c || !c.checking.CompareAndSwap(false, true) {
 		return
 	}
+	c.calls++ // a check is a call, too: the client is not closed while it is on its way in
 	v.workers.Go(func() {
 		defer c.checking.Store(false)
-		if err := v.bounded(func(ctx context.Context) error { return v.check(ctx, c) }); err != nil {
+		err := v.bounded(func(ctx context.Context) error {
+			defer v.release(c)
+			return v.check(ctx, c)
+		})
+		if err != nil {
 			v.retire(c, err)
 		}
 	})
