@@ -47,7 +47,7 @@ func TestCommandsGoOnAfterACopy(t *testing.T) {
 	if again := mustCopyTo(t, old, fresh); again.Copied != 0 || again.Already != done.Copied || again.Source != done.Source {
 		t.Errorf("the second copy: %+v", again)
 	}
-	if code, _, stderr := cli("serve", "--data="+fresh, "--nats-listen=127.0.0.1:0", "--http=127.0.0.1:0"); code != exitFailed || !strings.Contains(stderr, "key file") {
+	if code, _, stderr := cli(serveArgs(fresh)...); code != exitFailed || !strings.Contains(stderr, "key file") {
 		t.Errorf("serve without the keys: exit %d: %s", code, stderr)
 	}
 	keys, err := os.ReadFile(filepath.Join(old, "keys"))

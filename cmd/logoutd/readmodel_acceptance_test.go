@@ -76,8 +76,7 @@ func TestReadModelSettingsHideTheirPassword(t *testing.T) {
 			t.Errorf("exit %d: %s%s", code, out, stderr)
 		}
 	}
-	code, _, stderr := cli("serve", "--data", t.TempDir(), "--http=127.0.0.1:0", "--nats-listen=127.0.0.1:0",
-		"--readmodel", "postgres://bob:hunter2/x@db.example/x")
+	code, _, stderr := cli(serveArgs(t.TempDir(), "--readmodel", "postgres://bob:hunter2/x@db.example/x")...)
 	if code != exitFailed || !strings.Contains(stderr, "%2F") || strings.Contains(stderr, "hunter2") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}

@@ -134,7 +134,7 @@ func TestServeRefusesAFolderInUse(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	first := startServer(t, data)
-	code, _, stderr := cli("serve", "--data="+data, "--http=127.0.0.1:0", "--nats-listen=127.0.0.1:0", "--esdb-listen=127.0.0.1:0")
+	code, _, stderr := cli(serveArgs(data)...)
 	if code != exitFailed || !strings.Contains(stderr, "in use") || !strings.Contains(stderr, "--data") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
