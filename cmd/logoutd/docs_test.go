@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -190,5 +191,47 @@ func TestEveryDecisionIsNumberedOnceAndWhole(t *testing.T) {
 	}
 	if len(seen) == 0 {
 		t.Error("found no decision record")
+	}
+}
+
+// TestWhatExamplesWriteIsIgnored: whoever follows the documents word by word has nothing to commit afterwards, no
+// token least of all. What the commands write lies where .gitignore says so, below the folders that only their
+// owner may enter.
+func TestWhatExamplesWriteIsIgnored(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root(t), ".gitignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignores := func(file string) bool {
+		return slices.ContainsFunc(strings.Fields(string(text)), func(line string) bool {
+			return "/"+file == line || strings.HasSuffix(line, "/") && strings.HasPrefix("/"+file, line)
+		})
+	}
+	writes := regexp.MustCompile(`(?: [0-9]?>>? ?| --out[ =]| --checkpoint[ =]| -o )([^\s&|;]+)`)
+	seen := 0
+	for _, d := range documents(t) {
+		folder := "."
+		for line := range strings.SplitSeq(d.text, "\n") {
+			command, indented := strings.CutPrefix(line, "    ")
+			if !indented {
+				if line != "" {
+					folder = "." // the next block is typed at the root again
+				}
+				continue
+			}
+			if to, changes := strings.CutPrefix(command, "cd "); changes {
+				folder = path.Join(folder, to)
+			}
+			for _, match := range writes.FindAllStringSubmatch(command, -1) {
+				seen++
+				if file := path.Join(folder, match[1]); !path.IsAbs(match[1]) && !ignores(file) {
+					t.Errorf("%s: %q writes %s, which git would commit", d.path, command, file)
+				}
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("found no command that writes a file")
 	}
 }

@@ -30,7 +30,7 @@ func (p *program) issueCommand() *cobra.Command {
 		Use:   "issue USER",
 		Short: "Open a session of a user and print its refresh token",
 		Long: `Open a session of a user and print its refresh token, alone, on standard output, so that it
-can be kept:  logoutd issue alice >token`,
+can be kept:  logoutd issue alice >data/token`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			fields := map[string]any{"user_id": args[0]}

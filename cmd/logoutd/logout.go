@@ -29,7 +29,7 @@ func (p *program) logoutCommand() *cobra.Command {
 		Long: `End the session that a refresh token belongs to. The token is read from standard input or
 a file, never from the command line, which other users of the machine can see:
 
-  logoutd logout alice <token
+  logoutd logout alice <data/token
 
 The answer is the same whether the token was alive, unknown, revoked or another user's; the
 events tell them apart:  logoutd events --user-id alice`,

@@ -44,11 +44,14 @@ func parse() config {
 	flag.StringVar(&c.connection, "connection", "", "connection string of logoutd or EventStoreDB (default $ESDB_CONNECTION, else "+local+")")
 	prefixes := flag.String("stream-prefix", "refreshToken-,userLogout-", "copy the streams that begin with one of these")
 	flag.StringVar(&c.out, "out", "-", "append the events to this file; - is standard output")
-	flag.StringVar(&c.checkpoint, "checkpoint", "catchup.checkpoint", "file that remembers the place reached")
+	flag.StringVar(&c.checkpoint, "checkpoint", "", "file that remembers the place reached (default the name of --out and .checkpoint; none for standard output)")
 	flag.BoolVar(&c.once, "once", false, "end when caught up")
 	flag.Parse()
 	c.connection = cmp.Or(c.connection, os.Getenv("ESDB_CONNECTION"), local)
 	c.prefixes = strings.Split(*prefixes, ",")
+	if c.checkpoint == "" && c.out != "-" {
+		c.checkpoint = c.out + ".checkpoint"
+	}
 	return c
 }
 

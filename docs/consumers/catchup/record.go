@@ -34,21 +34,23 @@ type record struct {
 	out        *os.File
 	buffer     *bufio.Writer
 	encode     *json.Encoder
-	syncs      bool // out is a file
-	checkpoint string
-	last       place // of the newest event written
-	unsaved    int   // events written since the last save
+	syncs      bool   // out is a file
+	checkpoint string // "" is none
+	last       place  // of the newest event written
+	unsaved    int    // events written since the last save
 }
 
 // openRecord finds where to go on: behind the checkpoint, or behind the last whole line of the output when
 // that is further (a crash came between the two). The output may be shorter than the
 // checkpoint, or empty: whoever ships its lines elsewhere may cut it.
 func openRecord(out, checkpoint string) (*record, error) {
-	last, err := readPlace(checkpoint)
-	if err != nil {
-		return nil, err
+	r := &record{out: os.Stdout, checkpoint: checkpoint}
+	var err error
+	if checkpoint != "" {
+		if r.last, err = readPlace(checkpoint); err != nil {
+			return nil, err
+		}
 	}
-	r := &record{out: os.Stdout, checkpoint: checkpoint, last: last}
 	if out != "-" {
 		r.syncs = true
 		if r.out, err = os.OpenFile(out, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
@@ -139,8 +141,10 @@ func (r *record) save() error {
 			return fmt.Errorf("%w: %w", errRecord, err)
 		}
 	}
-	if err := writePlace(r.checkpoint, r.last); err != nil {
-		return err
+	if r.checkpoint != "" {
+		if err := writePlace(r.checkpoint, r.last); err != nil {
+			return err
+		}
 	}
 	r.unsaved = 0
 	return nil

@@ -15,13 +15,13 @@ const usage = (name) => `usage:
   --connection STRING   of logoutd or EventStoreDB (default $ESDB_CONNECTION, else ${local})
   --stream-prefix P     streams that begin so; may be given several times (default refreshToken-)
   --out FILE            follow: append to this file (default events.ndjson)
-  --checkpoint FILE     follow: remember the place reached here (default node.checkpoint)`;
+  --checkpoint FILE     follow: remember the place reached here (default FILE.checkpoint)`;
 
 const flags = {
   connection: { type: "string" },
   "stream-prefix": { type: "string", multiple: true, default: ["refreshToken-"] },
   out: { type: "string", default: "events.ndjson" },
-  checkpoint: { type: "string", default: "node.checkpoint" },
+  checkpoint: { type: "string" },
   help: { type: "boolean", default: false },
 };
 
@@ -81,7 +81,7 @@ const hopeless = ["access-denied", "invalid-argument", "unsupported"];
 
 // followForEver copies events until it is told to stop.
 async function followForEver(sdk, client, options) {
-  const record = new Record(options.out, options.checkpoint);
+  const record = new Record(options.out, options.checkpoint ?? `${options.out}.checkpoint`);
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"]) {
     process.once(signal, () => stop.abort());
