@@ -18,7 +18,7 @@ func TestAnAllowanceIsABurstAndARate(t *testing.T) {
 		if taken != a.burst {
 			t.Errorf("a burst of %v, want %v", taken, a.burst)
 		}
-		for now = now.Add(100 * time.Millisecond); a.open(now); taken++ {
+		for now = now.Add(100 * time.Millisecond); a.open(now) && taken < 2*a.burst; taken++ {
 			a.left--
 		}
 		if taken != a.burst+a.rate/10 {
