@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,19 +33,20 @@ type rig struct {
 	store   *memstoretest.Store
 	handler *httpapi.Handler
 	runner  *projections.Runner
-	now     time.Time
+	now     atomic.Pointer[time.Time] // the runner reads it all the time
 }
 
 // newRig starts a runner that lives as long as the test.
 func newRig(t *testing.T, change func(*httpapi.Config)) *rig {
 	t.Helper()
-	r := &rig{T: t, store: memstoretest.New(), now: memstoretest.Epoch}
+	r := &rig{T: t, store: memstoretest.New()}
+	r.setClock(memstoretest.Epoch)
 	r.History = memstoretest.NewHistory(t, r.store)
 	model, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "read.db")})
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
-	now := func() time.Time { return r.now }
+	now := func() time.Time { return *r.now.Load() }
 	if r.runner, err = projections.NewRunner(projections.Config{Source: r.store, Projection: model, Now: now}); err != nil {
 		t.Fatalf("new runner: %v", err)
 	}
@@ -67,6 +69,8 @@ func newRig(t *testing.T, change func(*httpapi.Config)) *rig {
 	}
 	return r
 }
+
+func (r *rig) setClock(now time.Time) { r.now.Store(&now) }
 
 // sync waits until the read model has everything.
 func (r *rig) sync() {

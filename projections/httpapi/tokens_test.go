@@ -61,7 +61,7 @@ func TestStatusFollowsTheClock(t *testing.T) {
 	r.Rotate(r.Issue("bob", ""))
 	r.LogOut(r.Issue("eve", ""), "eve")
 	r.sync()
-	r.now = ada.State.ExpiresAt
+	r.setClock(ada.State.ExpiresAt)
 	for status, want := range map[string]string{"": "bob", "active": "bob", "expired": "ada", "revoked": "eve", "all": "eve bob ada"} {
 		path := "/v1/tokens?status=" + status
 		if status == "" {
@@ -242,7 +242,7 @@ func TestTimelineIsOfOneMoment(t *testing.T) {
 func TestTimesOutOfRangeAreStillTimes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	r.now = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	r.setClock(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
 	r.Issue("ada", "")
 	r.sync()
 	if got := users(decode(t, r.get("/v1/tokens?status=expired").Body)); got != "ada" {
