@@ -11,10 +11,11 @@
 //     nothing changes and the answer is a *MovedError.
 //   - P3, fence: Acquire ends the right of every earlier holder to apply; his next Apply
 //     changes nothing and answers ErrFenced.
-//   - P4, no gap: the revision of each event follows the one applied before it in its
-//     stream. A gap is a *GapError and stops the projection; nothing is ever skipped.
-//   - P5, no guess: an event of a family's stream that cannot be decoded is a
-//     *codec.DecodeError and stops the projection.
+//   - P4, order: the store brings events in rising order of position. It is checked, and an event that
+//     comes too late is ErrGap.
+//   - P5, no guess and no standstill: an event that cannot be read, or does not follow the one before it
+//     in its stream, says nothing of what it belongs to. A read model parks exactly that, visibly, and
+//     goes on; what is parked is never shown as well.
 //   - P6, same store: a read model remembers the last event applied. If the store holds
 //     another event there, or ends before it, the read model belongs to another store and the
 //     projection stops with ErrForeign. It is never adjusted.

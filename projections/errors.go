@@ -5,13 +5,12 @@ import (
 	"fmt"
 
 	"github.com/logoutd/logoutd/eventstore"
-	"github.com/logoutd/logoutd/eventstore/codec"
 )
 
 // The errors that end a projection. Adapters wrap them; callers ask with errors.Is.
 var (
-	// ErrGap: an event is missing or repeated in a stream. See GapError.
-	ErrGap = errors.New("gap in a stream")
+	// ErrGap: the event store brought events that do not follow each other.
+	ErrGap = errors.New("events out of order")
 	// ErrMoved: the read model is not at the position it was expected at. See MovedError.
 	ErrMoved = errors.New("read model is not at the expected position")
 	// ErrFenced: another runner has acquired the read model.
@@ -25,23 +24,6 @@ var (
 	// ErrStopped: the projection has stopped, so nothing more will be applied. See Status.
 	ErrStopped = errors.New("projection has stopped")
 )
-
-// GapError is an event whose revision does not follow the one applied before it in
-// its stream. It is ErrGap.
-type GapError struct {
-	Stream   string
-	Expected uint64 // revision
-	Got      uint64 // revision
-	Position eventstore.Position
-}
-
-func (e *GapError) Error() string {
-	return fmt.Sprintf("gap in stream %s at position %s: expected revision %d, got revision %d",
-		e.Stream, e.Position, e.Expected, e.Got)
-}
-
-// Is makes errors.Is(err, ErrGap) true.
-func (e *GapError) Is(target error) bool { return target == ErrGap }
 
 // MovedError is a read model found elsewhere than where an Apply began. It is ErrMoved.
 type MovedError struct {
@@ -65,6 +47,5 @@ func Permanent(err error) bool {
 			return true
 		}
 	}
-	var undecodable *codec.DecodeError
-	return errors.As(err, &undecodable)
+	return false
 }

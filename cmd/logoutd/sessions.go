@@ -41,7 +41,7 @@ func (p *program) sessionsCommand() *cobra.Command {
 	f.StringVar(&address, "http", defaultHTTP, "read side of logoutd")
 	f.StringVar(&user, "user-id", "", "only sessions of this user")
 	f.StringVar(&client, "client-id", "", "only sessions of this OAuth client")
-	f.StringVar(&status, "status", "", "active, expired, revoked or all (default active)")
+	f.StringVar(&status, "status", "", "active, expired, revoked, parked or all (default active)")
 	f.StringVar(&cursor, "cursor", "", "go on where the last page ended")
 	f.StringVar(&minPosition, "min-position", "", "wait until the read model shows this position")
 	f.IntVar(&limit, "limit", 100, "sessions on a page, 1 to 1000")

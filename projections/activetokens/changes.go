@@ -12,10 +12,14 @@ type Changes struct {
 	Inserts    []Row
 	Updates    []Update
 	Refused    []Refused
+	Unreadable []Unreadable // of no family
+	// Irregular are families to Refold: an event of theirs is unreadable or out of order within
+	// the batch. An adapter adds those whose Insert or Update does not fit the rows that it has.
+	Irregular  []refreshtoken.SessionID
 	Checkpoint projections.Checkpoint // after the batch
 }
 
-// Update changes a row that must be at revision Before, else there is a gap (A2).
+// Update changes a row that must be at revision Before and not parked; else the family is irregular.
 type Update struct {
 	SessionID  refreshtoken.SessionID
 	Before     uint64
@@ -26,21 +30,4 @@ type Update struct {
 	ExpiresAt  Nanos  // when Rotated
 	Revoked    bool
 	Revocation Revocation // when Revoked
-}
-
-// Gap is the error for an update whose row is not at Before; found says whether there is a
-// row, and at which revision it is.
-func (u *Update) Gap(found bool, revision uint64) error {
-	e := &projections.GapError{Stream: u.SessionID.Stream(), Got: u.Before + 1, Position: u.Position}
-	if found {
-		e.Expected = revision + 1
-	}
-	return e
-}
-
-// DuplicateIssue is the error for an insert whose row is there already, at a revision.
-func (r *Row) DuplicateIssue(revision uint64) error {
-	return &projections.GapError{
-		Stream: r.SessionID.Stream(), Expected: revision + 1, Got: 0, Position: r.Position,
-	}
 }

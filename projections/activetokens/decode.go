@@ -14,19 +14,11 @@ func decode(e *eventstore.Recorded) (refreshtoken.Event, error) {
 	if !ok {
 		metadata, err := codec.DecodeMetadata(e.Metadata)
 		if err != nil {
-			return nil, undecodable(e, err)
+			return nil, err //nolint:wrapcheck // the caller only needs to know that it cannot be read
 		}
 		schema = metadata.Schema
 	}
-	fact, err := codec.DecodeData(e.Type, schema, e.Data)
-	if err != nil {
-		return nil, undecodable(e, err)
-	}
-	return fact, nil
-}
-
-func undecodable(e *eventstore.Recorded, err error) error {
-	return &codec.DecodeError{Stream: e.Stream, Revision: e.Revision, Type: e.Type, Err: err}
+	return codec.DecodeData(e.Type, schema, e.Data) //nolint:wrapcheck // as above
 }
 
 // quickSchema finds the schema version without parsing all of the metadata, which is larger

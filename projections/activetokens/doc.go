@@ -6,14 +6,18 @@
 // # Rules
 //
 //   - A1: one row per session, kept for ever. It appears with RefreshTokenIssued, at revision 0.
-//   - A2: a row carries the revision of the last event applied to it. The next event of the
-//     family's stream must have the revision after it; anything else is a *projections.GapError.
+//   - A2: a row carries the revision of the last event applied to it. The next event of the family's
+//     stream must have the revision after it; one that has not is unreadable (A5).
 //   - A3: the stream of a refused logout starts at revision 0, and its events follow each other
-//     directly, since one append wrote them.
-//   - A4: a row is active or revoked. Expired is not stored: it is active with ExpiresAt not after
-//     the clock of the reader.
+//     directly, since one append wrote them. An event there that does not, or that cannot be
+//     decoded, is skipped and counted; so is one of a stream that is named like a family's and is none.
+//   - A4: a row is active, revoked or parked. Expired is not stored: it is active with ExpiresAt not
+//     after the clock of the reader.
 //   - A5: every event of a family's stream counts, whatever its type; only the types below change
-//     more than revision and position. A type that package codec does not know stops the projection.
+//     more than revision and position. An unreadable one (of a type or schema that package codec does
+//     not know, of another session, out of order) parks its family and nothing else: nobody can say
+//     whether such a session lives, so it is never shown as active. A family without a row gets one.
+//     From then on its events only move revision and position. What was revoked stays revoked.
 //   - A6: RefreshTokenIssued fills the row, RefreshTokenRotated sets generation and expiry,
 //     TokenRevoked sets the status, reason, author and time; the time is the store's.
 //   - A7: UserLogoutFailed that names a session is remembered under that session, known or
@@ -33,5 +37,5 @@ package activetokens
 // lead to raises Version.
 const (
 	Name    = "activetokens"
-	Version = 1
+	Version = 2
 )

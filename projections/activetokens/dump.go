@@ -28,3 +28,9 @@ func DumpRefused(w io.Writer, r *Refused) error {
 	_, err := fmt.Fprintf(w, "refused %s position %s stream %q\n", r.SessionID, r.Position, r.Stream)
 	return err //nolint:wrapcheck // the writer is the caller's
 }
+
+// DumpUnreadable writes the line of an unreadable event; they come last, in rising order of position.
+func DumpUnreadable(w io.Writer, u *Unreadable) error {
+	_, err := fmt.Fprintf(w, "unreadable position %s stream %q session %s\n", u.Position, u.Stream, u.SessionID)
+	return err //nolint:wrapcheck // the writer is the caller's
+}

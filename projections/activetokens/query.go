@@ -26,6 +26,7 @@ const (
 	OnlyActive Filter = iota // neither revoked nor expired
 	OnlyExpired
 	OnlyRevoked
+	OnlyParked
 	All
 )
 
@@ -38,6 +39,8 @@ func (f Filter) String() string {
 		return "expired"
 	case OnlyRevoked:
 		return "revoked"
+	case OnlyParked:
+		return "parked"
 	case All:
 		return "all"
 	}
@@ -54,7 +57,7 @@ func ParseFilter(s string) (Filter, error) {
 			return f, nil
 		}
 	}
-	return 0, errors.New("is one of active, expired, revoked, all")
+	return 0, errors.New("is one of active, expired, revoked, parked, all")
 }
 
 // Query asks for sessions. A zero field does not restrict.
@@ -74,6 +77,16 @@ type Page struct {
 	Position eventstore.Position    // of the read model (A10)
 }
 
+// Damage counts what could not be read. It is small: all of it was written by somebody else.
+type Damage struct {
+	Families int                      // with an unreadable event: parked, or revoked before
+	First    []refreshtoken.SessionID // of them, at most MaxFirst, by position
+	Skipped  int                      // unreadable events of no family
+}
+
+// MaxFirst is how many families Damage names.
+const MaxFirst = 3
+
 // Reader answers queries. Its methods may be called from any number of goroutines.
 type Reader interface {
 	// Session answers one row, and the position of the read model, which is answered with
@@ -84,6 +97,8 @@ type Reader interface {
 	// Refused answers up to limit refused logouts that named a session, in the global order,
 	// after a position.
 	Refused(ctx context.Context, id refreshtoken.SessionID, after eventstore.Position, limit int) ([]Refused, error)
+	// Damage counts unreadable events.
+	Damage(ctx context.Context) (Damage, error)
 }
 
 // ReadModel is what an adapter provides.

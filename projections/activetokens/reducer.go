@@ -2,6 +2,7 @@ package activetokens
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
@@ -15,7 +16,7 @@ const RefusalPrefix = "userLogout-"
 
 var (
 	errNotIssued = errors.New("the family does not begin with " + codec.RefreshTokenIssued)
-	errStream    = errors.New("the stream name ends in no session id")
+	errOrder     = errors.New("the revision does not follow the one before it")
 	errSession   = errors.New("the event names another session than its stream")
 )
 
@@ -25,25 +26,27 @@ type Reducer struct {
 	changes Changes
 	// touched says where the change of a session is: an index into Inserts, or into
 	// Updates when negative (-1 is the first).
-	touched map[refreshtoken.SessionID]int
+	touched   map[refreshtoken.SessionID]int
+	irregular map[refreshtoken.SessionID]bool
 
 	// The session of the stream seen last: three events in a row share it.
 	stream  string
 	session refreshtoken.SessionID
 }
 
-// Reduce maps a batch that follows the checkpoint given. The answer is valid until the next
-// call. The error is a *projections.GapError or a *codec.DecodeError.
-func (r *Reducer) Reduce(at projections.Checkpoint, events []eventstore.Recorded) (*Changes, error) {
+// Reduce maps a batch that follows the checkpoint given. The answer is valid until the next call.
+func (r *Reducer) Reduce(at projections.Checkpoint, events []eventstore.Recorded) *Changes {
 	r.reset(at)
 	for i := range events {
 		e := &events[i]
-		if err := r.event(e); err != nil {
-			return nil, err
-		}
+		r.event(e)
 		r.changes.Checkpoint = projections.Checkpoint{Position: e.Position, Last: projections.RefTo(e)}
 	}
-	return &r.changes, nil
+	if c := &r.changes; len(c.Irregular) > 0 {
+		c.Inserts = slices.DeleteFunc(c.Inserts, func(row Row) bool { return r.irregular[row.SessionID] })
+		c.Updates = slices.DeleteFunc(c.Updates, func(u Update) bool { return r.irregular[u.SessionID] })
+	}
+	return &r.changes
 }
 
 func (r *Reducer) reset(at projections.Checkpoint) {
@@ -51,97 +54,125 @@ func (r *Reducer) reset(at projections.Checkpoint) {
 	clear(c.Inserts)
 	clear(c.Updates)
 	clear(c.Refused)
-	*c = Changes{Inserts: c.Inserts[:0], Updates: c.Updates[:0], Refused: c.Refused[:0], Checkpoint: at}
+	*c = Changes{
+		Inserts: c.Inserts[:0], Updates: c.Updates[:0], Refused: c.Refused[:0],
+		Unreadable: c.Unreadable[:0], Irregular: c.Irregular[:0], Checkpoint: at,
+	}
 	if r.touched == nil {
 		r.touched = make(map[refreshtoken.SessionID]int)
+		r.irregular = make(map[refreshtoken.SessionID]bool)
 	}
 	clear(r.touched)
+	clear(r.irregular)
 }
 
-func (r *Reducer) event(e *eventstore.Recorded) error {
+func (r *Reducer) event(e *eventstore.Recorded) {
 	switch {
 	case strings.HasPrefix(e.Stream, refreshtoken.StreamPrefix):
-		return r.family(e)
+		if !r.enter(e.Stream) {
+			r.skip(e)
+			return
+		}
+		if r.irregular[r.session] {
+			return
+		}
+		if err := r.family(e); err != nil {
+			r.irregular[r.session] = true
+			r.changes.Irregular = append(r.changes.Irregular, r.session)
+		}
 	case strings.HasPrefix(e.Stream, RefusalPrefix):
-		return r.refusal(e)
+		r.refusal(e)
 	}
-	return nil // A8
+	// A8
 }
 
-func (r *Reducer) family(e *eventstore.Recorded) error {
-	if e.Stream != r.stream {
-		id, ok := refreshtoken.ParseStream(e.Stream)
-		if !ok {
-			return undecodable(e, errStream)
-		}
-		r.stream, r.session = e.Stream, id
+// enter makes the session of a family's stream the current one, unless its name ends in none.
+func (r *Reducer) enter(stream string) bool {
+	if stream == r.stream {
+		return true
 	}
+	id, ok := refreshtoken.ParseStream(stream)
+	if ok {
+		r.stream, r.session = stream, id
+	}
+	return ok
+}
+
+// skip passes over an event that cannot be read and is of no family (A3).
+func (r *Reducer) skip(e *eventstore.Recorded) {
+	r.changes.Unreadable = append(r.changes.Unreadable, Unreadable{Position: e.Position, Stream: e.Stream})
+}
+
+// family takes an event that is in order as far as the batch tells. The error says only that it is not.
+func (r *Reducer) family(e *eventstore.Recorded) error {
+	c := &r.changes
 	i, known := r.touched[r.session]
 	switch {
 	case !known && e.Revision == 0:
-		return r.issue(e)
-	case !known:
-		i = -1 - len(r.changes.Updates)
-		r.touched[r.session] = i
-		r.changes.Updates = append(r.changes.Updates, Update{SessionID: r.session, Before: e.Revision - 1})
-	case r.revision(i)+1 != e.Revision:
-		return &projections.GapError{
-			Stream: e.Stream, Expected: r.revision(i) + 1, Got: e.Revision, Position: e.Position,
+		row, err := issue(r.session, e)
+		if err != nil {
+			return err
 		}
+		r.touched[r.session] = len(c.Inserts)
+		c.Inserts = append(c.Inserts, row)
+		return nil
+	case !known:
+		i = -1 - len(c.Updates)
+		r.touched[r.session] = i
+		c.Updates = append(c.Updates, Update{SessionID: r.session, Before: e.Revision - 1, Revision: e.Revision - 1})
 	}
 	if i >= 0 {
-		return r.onRow(&r.changes.Inserts[i], e)
+		return c.Inserts[i].follow(e)
 	}
-	return r.onUpdate(&r.changes.Updates[-1-i], e)
-}
-
-func (r *Reducer) revision(i int) uint64 {
-	if i >= 0 {
-		return r.changes.Inserts[i].Revision
+	u := &c.Updates[-1-i]
+	if u.Revision+1 != e.Revision {
+		return errOrder
 	}
-	return r.changes.Updates[-1-i].Revision
+	return u.add(e)
 }
 
 // issue begins a row (A1).
-func (r *Reducer) issue(e *eventstore.Recorded) error {
+func issue(session refreshtoken.SessionID, e *eventstore.Recorded) (Row, error) {
 	fact, err := decode(e)
 	if err != nil {
-		return err
+		return Row{}, err
 	}
 	issued, ok := fact.(refreshtoken.Issued)
-	if !ok {
-		return undecodable(e, errNotIssued)
+	switch {
+	case !ok || e.Revision != 0:
+		return Row{}, errNotIssued
+	case issued.SessionID != session:
+		return Row{}, errSession
 	}
-	if issued.SessionID != r.session {
-		return undecodable(e, errSession)
-	}
-	r.touched[r.session] = len(r.changes.Inserts)
-	r.changes.Inserts = append(r.changes.Inserts, Row{
+	return Row{
 		SessionID: issued.SessionID, UserID: issued.UserID, ClientID: issued.ClientID, Kind: issued.Kind,
 		IssuedAt: NanosOf(issued.IssuedAt), ExpiresAt: NanosOf(issued.ExpiresAt),
 		AbsoluteExpiresAt: NanosOf(issued.AbsoluteExpiresAt),
 		Status:            Active, Revision: e.Revision, Position: e.Position,
-	})
-	return nil
+	}, nil
 }
 
-func (r *Reducer) onRow(row *Row, e *eventstore.Recorded) error {
-	var u Update
-	if err := r.onUpdate(&u, e); err != nil {
+// follow applies the next event to a row that is not parked (A2, A6), or changes nothing.
+func (r *Row) follow(e *eventstore.Recorded) error {
+	if e.Revision != r.Revision+1 {
+		return errOrder
+	}
+	u := Update{SessionID: r.SessionID}
+	if err := u.add(e); err != nil {
 		return err
 	}
 	if u.Rotated {
-		row.Generation, row.ExpiresAt = u.Generation, u.ExpiresAt
+		r.Generation, r.ExpiresAt = u.Generation, u.ExpiresAt
 	}
 	if u.Revoked {
-		row.Status, row.Revocation = Revoked, u.Revocation
+		r.Status, r.Revocation = Revoked, u.Revocation
 	}
-	row.Revision, row.Position = u.Revision, u.Position
+	r.Revision, r.Position = u.Revision, u.Position
 	return nil
 }
 
-// onUpdate adds one event to a change (A5, A6).
-func (r *Reducer) onUpdate(u *Update, e *eventstore.Recorded) error {
+// add adds one event to a change (A5, A6).
+func (u *Update) add(e *eventstore.Recorded) error {
 	u.Revision, u.Position = e.Revision, e.Position
 	if e.Type == codec.UserLogoutAttempted || e.Type == codec.UserLogoutSucceeded {
 		return nil // they say nothing that a row shows, so their data is not even looked at
@@ -150,7 +181,7 @@ func (r *Reducer) onUpdate(u *Update, e *eventstore.Recorded) error {
 	if err != nil {
 		return err
 	}
-	session := r.session
+	session := u.SessionID
 	switch fact := fact.(type) {
 	case refreshtoken.Rotated:
 		session = fact.SessionID
@@ -163,31 +194,32 @@ func (r *Reducer) onUpdate(u *Update, e *eventstore.Recorded) error {
 		refreshtoken.LogoutFailed, refreshtoken.FingerprintRegistered:
 		// A second issue changes nothing, as in State.Apply; the others are no facts of a family.
 	}
-	if session != r.session {
-		return undecodable(e, errSession)
+	if session != u.SessionID {
+		return errSession
 	}
 	return nil
 }
 
-// refusal checks a refused logout's stream (A3) and remembers whom it named (A7).
-func (r *Reducer) refusal(e *eventstore.Recorded) error {
+// refusal checks an event of a refused logout's stream (A3) and remembers whom it named (A7).
+func (r *Reducer) refusal(e *eventstore.Recorded) {
 	expected := uint64(0)
 	if last := &r.changes.Checkpoint.Last; last.Stream == e.Stream {
 		expected = last.Revision + 1
 	}
 	if e.Revision != expected {
-		return &projections.GapError{Stream: e.Stream, Expected: expected, Got: e.Revision, Position: e.Position}
+		r.skip(e)
+		return
 	}
-	if e.Type != codec.UserLogoutFailed {
-		return nil
+	if e.Type == codec.UserLogoutAttempted {
+		return
 	}
 	fact, err := decode(e)
 	if err != nil {
-		return err
+		r.skip(e)
+		return
 	}
 	if failed, ok := fact.(refreshtoken.LogoutFailed); ok && !failed.SessionID.IsZero() {
 		r.changes.Refused = append(r.changes.Refused,
 			Refused{SessionID: failed.SessionID, Position: e.Position, Stream: e.Stream})
 	}
-	return nil
 }

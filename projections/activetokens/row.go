@@ -15,6 +15,7 @@ type Status uint8
 const (
 	Active Status = iota + 1
 	Revoked
+	Parked // an event of the family cannot be read, so that nobody knows whether it lives (A5)
 )
 
 // String is the name that dumps and the HTTP API show.
@@ -24,6 +25,8 @@ func (s Status) String() string {
 		return "active"
 	case Revoked:
 		return "revoked"
+	case Parked:
+		return "parked"
 	}
 	return ""
 }
@@ -53,7 +56,8 @@ func (n Nanos) Time() time.Time {
 	return time.Unix(0, int64(n)).UTC()
 }
 
-// Row is one session.
+// Row is one session. One that was parked before it was issued has no more than the fields that
+// every row needs: SessionID, Status, Revision and Position.
 type Row struct {
 	SessionID         refreshtoken.SessionID
 	UserID            refreshtoken.UserID
@@ -64,7 +68,7 @@ type Row struct {
 	ExpiresAt         Nanos // of the newest token
 	AbsoluteExpiresAt Nanos // of the family
 	Status            Status
-	Revocation        Revocation          // the zero value while active
+	Revocation        Revocation          // the zero value unless revoked
 	Revision          uint64              // of the last event applied (A2)
 	Position          eventstore.Position // of that event
 }
@@ -85,5 +89,12 @@ func (r *Row) ExpiredAt(now time.Time) bool {
 type Refused struct {
 	SessionID refreshtoken.SessionID
 	Position  eventstore.Position // of UserLogoutFailed
+	Stream    string
+}
+
+// Unreadable is an event that cannot be read, or is not where it should be in its stream.
+type Unreadable struct {
+	SessionID refreshtoken.SessionID // the family; zero where it is of none
+	Position  eventstore.Position
 	Stream    string
 }

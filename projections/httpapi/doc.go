@@ -15,8 +15,8 @@
 //   - H2, min_position waits until the read model has reached it: 5 s, or what wait_ms or
 //     "Prefer: wait=<seconds>" say, at most Config.MaxWait. After that the answer is 503
 //     not_caught_up with the position that was reached. So a client reads its own writes.
-//   - H3, status is active by default, else expired, revoked or all. Expired is what the clock of
-//     the server says when the page is made.
+//   - H3, status is active by default, else expired, revoked, parked or all. Expired is what the clock of
+//     the server says when the page is made. A session is parked when an event of it cannot be read.
 //   - H4, a cursor is opaque and belongs to the route that gave it. A page may be
 //     shorter than its limit; there is more as long as there is a next_cursor.
 //   - H5, a timeline is a session's own events and those of the refused logouts that named

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/logoutd/logoutd/projections/activetokens"
 )
 
 type check struct {
@@ -60,7 +62,7 @@ func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (h *Handler) probeProjection(context.Context) (string, error) {
+func (h *Handler) probeProjection(ctx context.Context) (string, error) {
 	s := h.config.Progress.Status()
 	detail := fmt.Sprintf("%s@%d at %s of %s, %d positions and %s behind", s.Projection.Name, s.Projection.Version,
 		s.Position, s.Head, s.Lag, s.LagTime.Round(time.Millisecond))
@@ -77,7 +79,29 @@ func (h *Handler) probeProjection(context.Context) (string, error) {
 	case s.Err != nil:
 		detail += ", in trouble: " + s.Err.Error()
 	}
-	return detail, nil
+	damage, err := h.config.Tokens.Damage(ctx)
+	if err != nil {
+		return "", fmt.Errorf("%s: cannot be read: %w", detail, err)
+	}
+	return detail + describe(damage), nil
+}
+
+// describe names what could not be read, for people.
+func describe(d activetokens.Damage) string {
+	var text string
+	if d.Families > 0 {
+		text = fmt.Sprintf(", %d sessions have unreadable events, and are parked unless they were revoked before:", d.Families)
+		for _, id := range d.First {
+			text += " " + id.String()
+		}
+		if d.Families > len(d.First) {
+			text += " …"
+		}
+	}
+	if d.Skipped > 0 {
+		text += fmt.Sprintf(", %d other unreadable events were skipped", d.Skipped)
+	}
+	return text
 }
 
 // probeAll runs the probes side by side, so that together they take no longer than the slowest.

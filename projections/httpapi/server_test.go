@@ -96,6 +96,16 @@ func TestRefusesAnIncompleteConfig(t *testing.T) {
 	}
 }
 
+// model is a read model of which only the damage can be asked.
+type model struct {
+	activetokens.Reader
+	err error
+}
+
+func (m model) Damage(context.Context) (activetokens.Damage, error) {
+	return activetokens.Damage{}, m.err
+}
+
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	well := projections.Status{
@@ -109,6 +119,7 @@ func TestReadiness(t *testing.T) {
 	for name, c := range map[string]struct {
 		status projections.Status
 		store  error
+		model  error
 		nats   error
 		fails  string
 	}{
@@ -118,6 +129,7 @@ func TestReadiness(t *testing.T) {
 		"projection not started":    {status: with(func(s *projections.Status) { s.Running = false }), fails: "projection"},
 		"projection stopped":        {status: with(func(s *projections.Status) { s.Running, s.Healthy, s.Err = false, false, projections.ErrGap }), fails: "projection"},
 		"projection stalled":        {status: with(func(s *projections.Status) { s.Healthy = false }), fails: "projection"},
+		"read model not readable":   {status: well, model: errors.New("connection refused"), fails: "projection"},
 		"event store not available": {status: well, store: eventstore.ErrUnavailable, fails: "event_store"},
 		"a check of the caller":     {status: well, nats: errors.New("disconnected"), fails: "nats"},
 	} {
@@ -127,7 +139,7 @@ func TestReadiness(t *testing.T) {
 			memstoretest.NewHistory(t, store).Other("a")
 			store.Fail(c.store)
 			h, err := httpapi.NewHandler(httpapi.Config{
-				Events: store, Tokens: struct{ activetokens.Reader }{}, Progress: &progress{status: c.status}, Now: time.Now,
+				Events: store, Tokens: model{err: c.model}, Progress: &progress{status: c.status}, Now: time.Now,
 				Checks: []httpapi.Check{{Name: "nats", Probe: func(context.Context) (string, error) { return "nats://127.0.0.1", c.nats }}},
 			})
 			if err != nil {

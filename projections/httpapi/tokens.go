@@ -15,17 +15,18 @@ const timeLayout = "2006-01-02T15:04:05.000000000Z"
 // positionHeader names the position of the read model on every answer from it (H1).
 const positionHeader = "Logoutd-Position"
 
-// token is a session as clients see it.
+// token is a session as clients see it. Only a parked one may lack user, kind and times: those of
+// one whose first event cannot be read.
 type token struct {
 	SessionID         string `json:"session_id"`
-	UserID            string `json:"user_id"`
+	UserID            string `json:"user_id,omitempty"`
 	ClientID          string `json:"client_id,omitempty"`
-	TokenKind         string `json:"token_kind"`
+	TokenKind         string `json:"token_kind,omitempty"`
 	Generation        uint32 `json:"generation"`
 	Status            string `json:"status"`
-	IssuedAt          string `json:"issued_at"`
-	ExpiresAt         string `json:"expires_at"`
-	AbsoluteExpiresAt string `json:"absolute_expires_at"`
+	IssuedAt          string `json:"issued_at,omitempty"`
+	ExpiresAt         string `json:"expires_at,omitempty"`
+	AbsoluteExpiresAt string `json:"absolute_expires_at,omitempty"`
 	RevokedAt         string `json:"revoked_at,omitempty"`
 	RevokedReason     string `json:"revoked_reason,omitempty"`
 	RevokedBy         string `json:"revoked_by,omitempty"`
@@ -49,7 +50,12 @@ func tokenOf(r *activetokens.Row, now time.Time) token {
 	return t
 }
 
-func formatNanos(n activetokens.Nanos) string { return n.Time().Format(timeLayout) }
+func formatNanos(n activetokens.Nanos) string {
+	if n == 0 {
+		return ""
+	}
+	return n.Time().Format(timeLayout)
+}
 
 type tokensPage struct {
 	Tokens     []token `json:"tokens"`

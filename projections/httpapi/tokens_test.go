@@ -249,3 +249,31 @@ func TestTimesOutOfRangeAreStillTimes(t *testing.T) {
 		t.Errorf("in the year 9999 the expired tokens are of %q", got)
 	}
 }
+
+func TestAParkedSessionIsShownAsWhatItIs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	victim, other := r.Issue("ada", ""), r.Issue("bob", "")
+	r.Spoil(victim)
+	r.Garbage(memstoretest.SessionID(7).Stream()) // never issued
+	r.Garbage("userLogout-1")
+	r.LogOut(other, "bob")
+	r.sync()
+	for status, want := range map[string]int{"active": 0, "expired": 0, "revoked": 1, "parked": 2, "all": 3} {
+		page := decode(t, r.get("/v1/tokens?status="+status).Body)
+		if tokens, _ := page["tokens"].([]any); len(tokens) != want {
+			t.Errorf("%s: %v, want %d", status, tokens, want)
+		}
+	}
+	for _, id := range []string{victim.ID().String(), memstoretest.SessionID(7).String()} {
+		if got := decode(t, r.get("/v1/tokens/"+id).Body); got.text("status") != "parked" {
+			t.Errorf("session %s: %v", id, got)
+		}
+	}
+	body := r.get("/readyz").Body.String()
+	for _, says := range []string{"2 sessions have unreadable events", victim.ID().String(), "1 other unreadable"} {
+		if !strings.Contains(body, says) {
+			t.Errorf("/readyz does not say %q: %s", says, body)
+		}
+	}
+}

@@ -73,7 +73,7 @@ func shut(t failer, model activetokens.ReadModel) {
 func command(t *rapid.T, s *subject) {
 	users := []string{"ada", "bob", "zoë <&>\""}
 	user := rapid.SampledFrom(users).Draw(t, "user")
-	kind := rapid.IntRange(0, 6).Draw(t, "kind")
+	kind := rapid.IntRange(0, 8).Draw(t, "kind")
 	if kind == 0 || len(s.Families) == 0 {
 		s.Issue(user, rapid.SampledFrom([]string{"", "web", "app"}).Draw(t, "client"))
 		return
@@ -90,6 +90,10 @@ func command(t *rapid.T, s *subject) {
 		s.LogOutUnknown(user)
 	case 6:
 		s.Other("something-else")
+	case 7:
+		s.Spoil(f)
+	case 8:
+		s.Garbage(rapid.SampledFrom([]string{"userLogout-1", "refreshToken-ada", memstoretest.SessionID(99).Stream()}).Draw(t, "stream"))
 	}
 }
 
@@ -111,7 +115,10 @@ func agree(t *rapid.T, model activetokens.ReadModel, f *memstoretest.Family) {
 	}
 	s := &f.State
 	status := activetokens.Active
-	if s.Status == refreshtoken.Ended {
+	switch {
+	case f.Parked != nil:
+		s, status = f.Parked, activetokens.Parked
+	case s.Status == refreshtoken.Ended:
 		status = activetokens.Revoked
 	}
 	want := activetokens.Row{

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/logoutd/logoutd/eventstore"
-	"github.com/logoutd/logoutd/projections"
 	"github.com/logoutd/logoutd/projections/activetokens"
 	"github.com/logoutd/logoutd/projections/internal/memstoretest"
 )
@@ -98,20 +97,30 @@ func (s *subject) apply(events []eventstore.Recorded) error {
 }
 
 // refuses applies events that must be refused and must change nothing (P1).
-func (s *subject) refuses(events []eventstore.Recorded) error {
+func (s *subject) refuses(from eventstore.Position, events []eventstore.Recorded) error {
 	s.Helper()
 	before := dump(s, s.model)
-	err := s.model.Apply(context.Background(), s.at, events)
+	err := s.model.Apply(context.Background(), from, events)
 	if err == nil {
 		s.Fatalf("applied %d events that it must refuse", len(events))
-	}
-	if !projections.Permanent(err) {
-		s.Errorf("error is not permanent, so it would be tried for ever: %v", err)
 	}
 	if after := dump(s, s.model); after != before {
 		s.Errorf("a refused batch changed the read model\nbefore:\n%s\nafter:\n%s", before, after)
 	}
 	return err //nolint:wrapcheck // the suite looks at it
+}
+
+// takes applies events, one of which is unreadable, and then says what is counted.
+func (s *subject) takes(events []eventstore.Recorded) activetokens.Damage {
+	s.Helper()
+	if err := s.apply(events); err != nil {
+		s.Fatalf("apply: %v", err)
+	}
+	damage, err := s.model.Damage(context.Background())
+	if err != nil {
+		s.Fatalf("damage: %v", err)
+	}
+	return damage
 }
 
 func (s *subject) row(f *memstoretest.Family) activetokens.Row {

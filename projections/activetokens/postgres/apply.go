@@ -67,11 +67,7 @@ func (s *Store) Apply(ctx context.Context, from eventstore.Position, events []ev
 		case at.Position != from:
 			return &projections.MovedError{Expected: from, Actual: at.Position}
 		}
-		changes, err := s.reducer.Reduce(at, events)
-		if err != nil {
-			return err //nolint:wrapcheck // it names stream and revision
-		}
-		return s.write(ctx, tx, at.Position, changes)
+		return s.write(ctx, tx, at.Position, s.reducer.Reduce(at, events), events)
 	}))
 }
 

@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"context"
-	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/projections/activetokens"
 )
@@ -25,14 +27,16 @@ const (
 		FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bool[], $6::bigint[], $7::bigint[],
 			$8::bool[], $9::bigint[], $10::bigint[], $11::text[])
 			AS u (session_id, before, revision, position, rotated, generation, expires_at, revoked, revoked_at, revoked_reason, revoked_by)
-		WHERE s.session_id = u.session_id AND s.revision = u.before`
+		WHERE s.session_id = u.session_id AND s.revision = u.before AND s.status <> 3` // which is parked
 	insertRefused = `INSERT INTO @refused SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[])`
+	deleteRows    = `DELETE FROM @sessions WHERE session_id = ANY($1)`
+	insertUnread  = `INSERT INTO @unreadable SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[])`
 	move          = `UPDATE @checkpoint SET position = $1, last_stream = $2, last_revision = $3, last_event = $4`
 )
 
-// write sends the changes of one transaction in one go (PG2), and finds out what does not fit when
-// a statement has changed fewer rows than it was given.
-func (s *Store) write(ctx context.Context, tx pgx.Tx, from eventstore.Position, c *activetokens.Changes) error {
+// write sends the changes of one transaction in one go (PG2). Where a statement has changed fewer rows
+// than it was given, or a family is irregular anyway, a second go folds what does not fit.
+func (s *Store) write(ctx context.Context, tx pgx.Tx, from eventstore.Position, c *activetokens.Changes, events []eventstore.Recorded) error {
 	var batch pgx.Batch
 	var inserted, updated int64
 	if len(c.Inserts) > 0 {
@@ -49,13 +53,49 @@ func (s *Store) write(ctx context.Context, tx pgx.Tx, from eventstore.Position, 
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return err //nolint:wrapcheck // mapError does
 	}
-	switch {
-	case int(inserted) != len(c.Inserts):
-		return s.duplicate(ctx, tx, from, c.Inserts)
-	case int(updated) != len(c.Updates):
-		return s.gap(ctx, tx, c.Updates)
+	irregular := c.Irregular
+	if int(inserted) != len(c.Inserts) || int(updated) != len(c.Updates) {
+		missed, err := s.missed(ctx, tx, from, c)
+		if err != nil {
+			return err
+		}
+		irregular = append(irregular, missed...)
 	}
-	return nil
+	if len(irregular) == 0 && len(c.Unreadable) == 0 {
+		return nil
+	}
+	return s.refold(ctx, tx, irregular, c.Unreadable, events)
+}
+
+// refold folds families event by event and writes what came of them, and all that is unreadable.
+func (s *Store) refold(ctx context.Context, tx pgx.Tx, families []refreshtoken.SessionID, unreadable []activetokens.Unreadable,
+	events []eventstore.Recorded) error {
+	ids := each(families, func(id *refreshtoken.SessionID) [16]byte { return id.Bytes() })
+	before := make(map[refreshtoken.SessionID]*activetokens.Row, len(families))
+	for _, id := range families {
+		before[id] = &activetokens.Row{}
+	}
+	found, err := tx.Query(ctx, s.sql(selectRow+" WHERE session_id = ANY($1)"), ids)
+	if err != nil {
+		return err //nolint:wrapcheck // mapError does
+	}
+	rows, err := pgx.CollectRows(found, func(row pgx.CollectableRow) (activetokens.Row, error) { return scanRow(row) })
+	if err != nil {
+		return err //nolint:wrapcheck // mapError does
+	}
+	for i := range rows {
+		before[rows[i].SessionID] = &rows[i]
+	}
+	unreadable = append(unreadable, activetokens.Refold(before, events)...)
+	after := make([]activetokens.Row, 0, len(before))
+	for _, row := range before {
+		after = append(after, *row)
+	}
+	var batch pgx.Batch
+	batch.Queue(s.sql(deleteRows), ids)
+	batch.Queue(s.sql(insertRows), rowColumns(after)...)
+	batch.Queue(s.sql(insertUnread), unreadableColumns(unreadable)...)
+	return tx.SendBatch(ctx, &batch).Close() //nolint:wrapcheck // mapError does
 }
 
 func count(n *int64) func(pgconn.CommandTag) error {
@@ -65,54 +105,27 @@ func count(n *int64) func(pgconn.CommandTag) error {
 	}
 }
 
-// place is where a row is.
-type place struct {
-	revision uint64
-	position eventstore.Position
-}
-
-func (s *Store) places(ctx context.Context, tx pgx.Tx, ids [][16]byte) (map[[16]byte]place, error) {
-	rows, err := tx.Query(ctx, s.sql("SELECT session_id, revision, position FROM @sessions WHERE session_id = ANY($1)"), ids)
+// missed are the families whose row was there before its insert, or was not where its update begins.
+func (s *Store) missed(ctx context.Context, tx pgx.Tx, from eventstore.Position, c *activetokens.Changes) (ids []refreshtoken.SessionID, err error) {
+	keys := slices.Concat(
+		each(c.Inserts, func(r *activetokens.Row) [16]byte { return r.SessionID.Bytes() }),
+		each(c.Updates, func(u *activetokens.Update) [16]byte { return u.SessionID.Bytes() }))
+	rows, err := tx.Query(ctx, s.sql("SELECT session_id FROM @sessions WHERE session_id = ANY($1) AND position > $2"),
+		keys, int64(from)) //nolint:gosec // below 2^63
 	if err != nil {
 		return nil, err //nolint:wrapcheck // mapError does
 	}
-	found := make(map[[16]byte]place)
+	written := make(map[[16]byte]bool) // by this transaction
 	var id [16]byte
-	var p place
-	_, err = pgx.ForEachRow(rows, []any{&id, &p.revision, &p.position}, func() error {
-		found[id] = p
-		return nil
-	})
-	return found, err //nolint:wrapcheck // mapError does
-}
-
-// duplicate names the first row that was there before its insert.
-func (s *Store) duplicate(ctx context.Context, tx pgx.Tx, from eventstore.Position, rows []activetokens.Row) error {
-	found, err := s.places(ctx, tx, each(rows, func(r *activetokens.Row) [16]byte { return r.SessionID.Bytes() }))
-	if err != nil {
-		return err
+	if _, err := pgx.ForEachRow(rows, []any{&id}, func() error { written[id] = true; return nil }); err != nil {
+		return nil, err //nolint:wrapcheck // mapError does
 	}
-	for i := range rows {
-		if p := found[rows[i].SessionID.Bytes()]; p.position <= from {
-			return rows[i].DuplicateIssue(p.revision)
+	for _, key := range keys {
+		if !written[key] {
+			ids = append(ids, refreshtoken.SessionIDFrom(key))
 		}
 	}
-	return errors.New("a row could not be inserted although it is new")
-}
-
-// gap names the first update whose row was not where the update begins.
-func (s *Store) gap(ctx context.Context, tx pgx.Tx, updates []activetokens.Update) error {
-	found, err := s.places(ctx, tx, each(updates, func(u *activetokens.Update) [16]byte { return u.SessionID.Bytes() }))
-	if err != nil {
-		return err
-	}
-	for i := range updates {
-		u := &updates[i]
-		if p, ok := found[u.SessionID.Bytes()]; !ok || p.position != u.Position {
-			return u.Gap(ok, p.revision)
-		}
-	}
-	return errors.New("a row could not be updated although it is where it should be")
+	return ids, nil
 }
 
 // each gives one column of rows.
@@ -168,5 +181,15 @@ func refusedColumns(refused []activetokens.Refused) []any {
 		each(refused, func(r *activetokens.Refused) [16]byte { return r.SessionID.Bytes() }),
 		each(refused, func(r *activetokens.Refused) int64 { return int64(r.Position) }), //nolint:gosec // as above
 		each(refused, func(r *activetokens.Refused) string { return storable(r.Stream) }),
+	}
+}
+
+func unreadableColumns(unreadable []activetokens.Unreadable) []any {
+	return []any{
+		each(unreadable, func(u *activetokens.Unreadable) int64 { return int64(u.Position) }), //nolint:gosec // as above
+		each(unreadable, func(u *activetokens.Unreadable) string { return storable(u.Stream) }),
+		each(unreadable, func(u *activetokens.Unreadable) pgtype.UUID {
+			return pgtype.UUID{Bytes: u.SessionID.Bytes(), Valid: !u.SessionID.IsZero()}
+		}),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/projections/activetokens"
@@ -46,6 +47,20 @@ func (s *Store) Dump(ctx context.Context, w io.Writer) error {
 			}
 			r.SessionID = refreshtoken.SessionIDFrom(id)
 			return activetokens.DumpRefused(out, &r)
+		}); err != nil {
+			return err
+		}
+		if rows, err = tx.Query(ctx, s.sql("SELECT position, stream, session_id FROM @unreadable ORDER BY position")); err != nil {
+			return err
+		}
+		if err := visit(rows, func() error {
+			var u activetokens.Unreadable
+			var id pgtype.UUID
+			if err := rows.Scan(&u.Position, &u.Stream, &id); err != nil {
+				return err
+			}
+			u.SessionID = refreshtoken.SessionIDFrom(id.Bytes) // zero where it is NULL
+			return activetokens.DumpUnreadable(out, &u)
 		}); err != nil {
 			return err
 		}

@@ -38,10 +38,10 @@ func cureOf(sqlState string) cure {
 }
 
 // mapError names the place, and tells what waiting cannot cure from the rest. What the read
-// model itself says is left as it is where it names the stream.
+// model itself says is left as it is.
 func (s *Store) mapError(err error) error {
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, projections.ErrGap), errors.Is(err, projections.ErrMoved),
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, projections.ErrMoved),
 		errors.Is(err, projections.ErrFenced), errors.Is(err, activetokens.ErrNotFound):
 		return err
 	}

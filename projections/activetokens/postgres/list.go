@@ -130,6 +130,8 @@ func (w *walk) filter(q activetokens.Query) {
 		w.terms = append(w.terms, active, "expires_at <= "+w.arg(now))
 	case activetokens.OnlyRevoked:
 		w.terms = append(w.terms, "status = "+strconv.Itoa(int(activetokens.Revoked)))
+	case activetokens.OnlyParked:
+		w.terms = append(w.terms, "status = "+strconv.Itoa(int(activetokens.Parked)))
 	case activetokens.All:
 	}
 }

@@ -50,6 +50,29 @@ func (s *Store) Refused(ctx context.Context, id refreshtoken.SessionID, after ev
 	return refused, err
 }
 
+// Damage implements activetokens.Reader.
+func (s *Store) Damage(ctx context.Context) (d activetokens.Damage, err error) {
+	err = s.read(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, s.sql("SELECT count(DISTINCT session_id), count(*) - count(session_id) FROM @unreadable")).
+			Scan(&d.Families, &d.Skipped)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, s.sql("SELECT session_id FROM @unreadable WHERE session_id IS NOT NULL GROUP BY session_id ORDER BY min(position) LIMIT $1"),
+			activetokens.MaxFirst)
+		if err != nil {
+			return err
+		}
+		var id [16]byte
+		_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+			d.First = append(d.First, refreshtoken.SessionIDFrom(id))
+			return nil
+		})
+		return err
+	})
+	return d, err
+}
+
 // read runs f in a read transaction, in which everything is of one moment (PG3).
 func (s *Store) read(ctx context.Context, f func(tx pgx.Tx) error) error {
 	if err := s.prepare(ctx); err != nil {
@@ -77,10 +100,12 @@ func scanRow(row pgx.Row) (activetokens.Row, error) {
 	}
 	r.SessionID, r.Kind = refreshtoken.SessionIDFrom(id), refreshtoken.Kind(kind)
 	r.Status, r.Revocation.Reason = activetokens.Status(status), refreshtoken.Reason(reason)
-	var err1, err2 error
-	r.UserID, err1 = refreshtoken.ParseUserID(user)
-	r.ClientID, err2 = refreshtoken.ParseClientID(client)
-	if err := errors.Join(err1, err2); err != nil {
+	var errUser, errClient error
+	if r.Status != activetokens.Parked || user != "" {
+		r.UserID, errUser = refreshtoken.ParseUserID(user)
+	}
+	r.ClientID, errClient = refreshtoken.ParseClientID(client)
+	if err := errors.Join(errUser, errClient); err != nil {
 		return r, fmt.Errorf("%w: a row holds no session", projections.ErrCorrupt)
 	}
 	return r, nil

@@ -21,8 +21,8 @@ func TestRefusesSchemasThatAreNotItsOwn(t *testing.T) {
 		is    error
 		says  string
 	}{
-		"newer":               {[]string{"UPDATE checkpoint SET version = 2"}, projections.ErrVersion, "activetokens@2, this logoutd needs activetokens@1"},
-		"another read model":  {[]string{"UPDATE checkpoint SET model = 'sums'"}, projections.ErrVersion, "sums@1"},
+		"newer":               {[]string{"UPDATE checkpoint SET version = 3"}, projections.ErrVersion, "activetokens@3, this logoutd needs activetokens@2"},
+		"another read model":  {[]string{"UPDATE checkpoint SET model = 'sums'"}, projections.ErrVersion, "sums@2"},
 		"somebody else's":     {[]string{"DROP TABLE checkpoint"}, projections.ErrVersion, "not of logoutd"},
 		"a checkpoint of his": {[]string{"DROP TABLE checkpoint", "CREATE TABLE checkpoint (n int)"}, projections.ErrCorrupt, "drop the schema"},
 	} {

@@ -14,7 +14,8 @@ import (
 )
 
 // tables is an empty read model. Times are nanoseconds since 1970, kind, status and reason the
-// numbers of their types, client_id is ” for none; the view tokens shows them to people. Names
+// numbers of their types, client_id is ” for none, and a parked
+// session that was never issued has no user; the view tokens shows them to people. Names
 // are compared byte by byte. A revocation changes no index, so that with some room on its page
 // it is written beside the older row.
 const tables = `
@@ -42,6 +43,11 @@ CREATE TABLE @refused (
 	stream     text   NOT NULL,
 	PRIMARY KEY (session_id, position)
 );
+CREATE TABLE @unreadable (
+	position   bigint NOT NULL PRIMARY KEY,
+	stream     text   NOT NULL,
+	session_id uuid
+);
 CREATE TABLE @checkpoint (
 	model         text   NOT NULL,
 	version       bigint NOT NULL,
@@ -56,11 +62,11 @@ CREATE UNIQUE INDEX checkpoint_is_one ON @checkpoint ((true));
 
 // view shows sessions to people and their tools.
 func view() string {
-	return `CREATE VIEW @tokens AS SELECT session_id, user_id, nullif(client_id, '') AS client_id, ` +
+	return `CREATE VIEW @tokens AS SELECT session_id, nullif(user_id, '') AS user_id, nullif(client_id, '') AS client_id, ` +
 		names("kind", refreshtoken.ParseKind) + ` AS token_kind, generation,
-	to_timestamp(issued_at / 1e9) AS issued_at, to_timestamp(expires_at / 1e9) AS expires_at,
-	to_timestamp(absolute_expires_at / 1e9) AS absolute_expires_at,
-	CASE WHEN status = 2 THEN 'revoked' WHEN expires_at <= extract(epoch FROM now()) * 1e9 THEN 'expired' ELSE 'active' END AS status,
+	to_timestamp(nullif(issued_at, 0) / 1e9) AS issued_at, to_timestamp(nullif(expires_at, 0) / 1e9) AS expires_at,
+	to_timestamp(nullif(absolute_expires_at, 0) / 1e9) AS absolute_expires_at,
+	CASE WHEN status = 2 THEN 'revoked' WHEN status = 3 THEN 'parked' WHEN expires_at <= extract(epoch FROM now()) * 1e9 THEN 'expired' ELSE 'active' END AS status,
 	to_timestamp(nullif(revoked_at, 0) / 1e9) AS revoked_at, ` +
 		names("revoked_reason", refreshtoken.ParseReason) + ` AS revoked_reason, nullif(revoked_by, '') AS revoked_by
 	FROM @sessions;`

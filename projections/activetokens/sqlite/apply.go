@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/logoutd/logoutd/eventstore"
@@ -65,13 +64,10 @@ func (s *Store) Apply(ctx context.Context, from eventstore.Position, events []ev
 	case at.Position != from:
 		return &projections.MovedError{Expected: from, Actual: at.Position}
 	}
-	changes, err := s.reducer.Reduce(at, events)
-	if err != nil {
-		return err //nolint:wrapcheck // it names stream and revision
-	}
+	changes := s.reducer.Reduce(at, events)
 	b := batch{ctx: ctx, inside: inside, tx: tx, statements: &s.write, args: &s.buffer}
-	if err := errors.Join(b.insert(changes.Inserts), b.update(changes.Updates), b.refuse(changes.Refused)); err != nil {
-		return s.mapBatchError(err)
+	if err := b.write(changes, events); err != nil {
+		return s.mapError(err)
 	}
 	to := changes.Checkpoint
 	moved, err := affected(tx.StmtContext(inside, s.write.move).ExecContext(inside,
@@ -85,26 +81,20 @@ func (s *Store) Apply(ctx context.Context, from eventstore.Position, events []ev
 	return s.mapError(tx.Commit())
 }
 
-// mapBatchError leaves errors that name a stream as they are.
-func (s *Store) mapBatchError(err error) error {
-	if errors.Is(err, projections.ErrGap) {
-		return err
-	}
-	return s.mapError(err)
-}
-
 // statements are prepared once on the one connection that writes.
 type statements struct {
-	checkpoint, move, revision    *sql.Stmt
+	checkpoint, move, row         *sql.Stmt
 	insert, touch, rotate, revoke *sql.Stmt
-	rotateAndRevoke, refuse       *sql.Stmt
+	rotateAndRevoke, replace      *sql.Stmt
+	refuse, unreadable            *sql.Stmt
 }
 
 func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 	const set = "UPDATE sessions SET revision = ?, position = ?"
 	const rotated = ", generation = ?, expires_at = ?"
 	const revoked = ", status = ?, revoked_at = ?, revoked_reason = ?, revoked_by = ?"
-	const where = " WHERE session_id = ? AND revision = ?"
+	const where = " WHERE session_id = ? AND revision = ? AND status <> 3" // which is parked
+	const row = "INTO sessions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 	for _, each := range [...]struct {
 		stmt **sql.Stmt
 		text string
@@ -112,13 +102,15 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) error {
 		{&s.checkpoint, selectCheckpoint},
 		{&s.move, `UPDATE checkpoint SET position = ?, last_stream = ?, last_revision = ?, last_event = ?
 			WHERE position = ? AND epoch = ?`},
-		{&s.revision, "SELECT revision FROM sessions WHERE session_id = ?"},
-		{&s.insert, "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"},
+		{&s.row, selectRow + " FROM sessions WHERE session_id = ?"},
+		{&s.insert, "INSERT " + row + " ON CONFLICT DO NOTHING"},
+		{&s.replace, "REPLACE " + row},
 		{&s.touch, set + where},
 		{&s.rotate, set + rotated + where},
 		{&s.revoke, set + revoked + where},
 		{&s.rotateAndRevoke, set + rotated + revoked + where},
 		{&s.refuse, "INSERT INTO refused VALUES (?,?,?)"},
+		{&s.unreadable, "INSERT INTO unreadable VALUES (?,?,?)"},
 	} {
 		stmt, err := db.PrepareContext(ctx, each.text)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
+	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/projections/activetokens"
 )
 
@@ -42,9 +43,31 @@ func (b *batch) stopped(i int) error {
 	return context.Cause(b.ctx)
 }
 
-func (b *batch) insert(rows []activetokens.Row) error {
+// write puts all changes into the transaction, and folds the families that do not fit.
+func (b *batch) write(c *activetokens.Changes, events []eventstore.Recorded) error {
+	irregular := c.Irregular
+	err := b.rows(b.statements.insert, c.Inserts, func(id refreshtoken.SessionID) { irregular = append(irregular, id) })
+	if err != nil {
+		return err
+	}
+	if irregular, err = b.update(c.Updates, irregular); err != nil {
+		return err
+	}
+	unreadable := c.Unreadable
+	if len(irregular) > 0 {
+		refolded, err := b.refold(irregular, events)
+		if err != nil {
+			return err
+		}
+		unreadable = append(unreadable, refolded...)
+	}
+	return errors.Join(b.refuse(c.Refused), b.report(unreadable))
+}
+
+// rows writes whole rows; missed is told of those that were not written.
+func (b *batch) rows(statement *sql.Stmt, rows []activetokens.Row, missed func(refreshtoken.SessionID)) error {
 	slices.SortFunc(rows, func(x, y activetokens.Row) int { return compareSessions(x.SessionID, y.SessionID) })
-	stmt := b.tx.StmtContext(b.inside, b.statements.insert)
+	stmt := b.tx.StmtContext(b.inside, statement)
 	for i := range rows {
 		if err := b.stopped(i); err != nil {
 			return err
@@ -52,7 +75,7 @@ func (b *batch) insert(rows []activetokens.Row) error {
 		r := &rows[i]
 		id := r.SessionID.Bytes()
 		//nolint:gosec // revisions and positions are read back unsigned
-		added, err := affected(stmt.ExecContext(b.inside, b.args.set(
+		written, err := affected(stmt.ExecContext(b.inside, b.args.set(
 			id[:], r.UserID.String(), r.ClientID.String(), int64(r.Kind), int64(r.Generation),
 			int64(r.IssuedAt), int64(r.ExpiresAt), int64(r.AbsoluteExpiresAt), int64(r.Status),
 			int64(r.Revocation.At), int64(r.Revocation.Reason), r.Revocation.By,
@@ -60,15 +83,35 @@ func (b *batch) insert(rows []activetokens.Row) error {
 		if err != nil {
 			return err
 		}
-		if !added {
-			_, revision, err := b.revision(id)
-			return errors.Join(err, r.DuplicateIssue(revision))
+		if !written {
+			missed(r.SessionID)
 		}
 	}
 	return nil
 }
 
-func (b *batch) update(updates []activetokens.Update) error {
+// refold folds families event by event and writes what came of them.
+func (b *batch) refold(ids []refreshtoken.SessionID, events []eventstore.Recorded) ([]activetokens.Unreadable, error) {
+	stmt := b.tx.StmtContext(b.inside, b.statements.row)
+	before := make(map[refreshtoken.SessionID]*activetokens.Row, len(ids))
+	for _, id := range ids {
+		key := id.Bytes()
+		row, err := scanRow(stmt.QueryRowContext(b.inside, key[:]).Scan)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, err
+		}
+		before[id] = &row
+	}
+	unreadable := activetokens.Refold(before, events)
+	rows := make([]activetokens.Row, 0, len(before))
+	for _, row := range before {
+		rows = append(rows, *row)
+	}
+	return unreadable, b.rows(b.statements.replace, rows, func(refreshtoken.SessionID) {})
+}
+
+// update changes rows, and adds those that it did not find as they should be.
+func (b *batch) update(updates []activetokens.Update, irregular []refreshtoken.SessionID) ([]refreshtoken.SessionID, error) {
 	slices.SortFunc(updates, func(x, y activetokens.Update) int { return compareSessions(x.SessionID, y.SessionID) })
 	touch := b.tx.StmtContext(b.inside, b.statements.touch)
 	rotate := b.tx.StmtContext(b.inside, b.statements.rotate)
@@ -76,7 +119,7 @@ func (b *batch) update(updates []activetokens.Update) error {
 	both := b.tx.StmtContext(b.inside, b.statements.rotateAndRevoke)
 	for i := range updates {
 		if err := b.stopped(i); err != nil {
-			return err
+			return nil, err
 		}
 		u := &updates[i]
 		id := u.SessionID.Bytes()
@@ -98,14 +141,13 @@ func (b *batch) update(updates []activetokens.Update) error {
 		b.args.values = args
 		changed, err := affected(stmt.ExecContext(b.inside, args...))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !changed {
-			found, revision, err := b.revision(id)
-			return errors.Join(err, u.Gap(found, revision))
+			irregular = append(irregular, u.SessionID)
 		}
 	}
-	return nil
+	return irregular, nil
 }
 
 func (b *batch) refuse(refused []activetokens.Refused) error {
@@ -123,12 +165,20 @@ func (b *batch) refuse(refused []activetokens.Refused) error {
 	return nil
 }
 
-// revision is what a row is at, for the error that reports a gap.
-func (b *batch) revision(id [16]byte) (found bool, revision uint64, err error) {
-	var n int64
-	err = b.tx.StmtContext(b.inside, b.statements.revision).QueryRowContext(b.inside, id[:]).Scan(&n)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, 0, nil
+func (b *batch) report(unreadable []activetokens.Unreadable) error {
+	stmt := b.tx.StmtContext(b.inside, b.statements.unreadable)
+	for i := range unreadable {
+		if err := b.stopped(i); err != nil {
+			return err
+		}
+		u := &unreadable[i]
+		var session []byte // NULL where it is of no family
+		if id := u.SessionID.Bytes(); !u.SessionID.IsZero() {
+			session = id[:]
+		}
+		if _, err := stmt.ExecContext(b.inside, b.args.set(int64(u.Position), u.Stream, session)...); err != nil { //nolint:gosec // read back unsigned
+			return err //nolint:wrapcheck // mapError does
+		}
 	}
-	return err == nil, uint64(n), err //nolint:gosec // written from unsigned
+	return nil
 }

@@ -4,10 +4,9 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"io"
 
-	"github.com/logoutd/logoutd/aggregates/refreshtoken"
-	"github.com/logoutd/logoutd/projections"
 	"github.com/logoutd/logoutd/projections/activetokens"
 )
 
@@ -38,12 +37,25 @@ func (s *Store) Dump(ctx context.Context, w io.Writer) error {
 				if err := scan(&id, &r.Position, &r.Stream); err != nil {
 					return err
 				}
-				if len(id) != 16 {
-					return projections.ErrCorrupt
-				}
-				r.SessionID = refreshtoken.SessionIDFrom([16]byte(id))
-				return activetokens.DumpRefused(out, &r)
+				session, err := sessionOf(id)
+				r.SessionID = session
+				return errors.Join(err, activetokens.DumpRefused(out, &r))
 			}); err != nil {
+			return err
+		}
+		if err := each(ctx, tx, "SELECT position, stream, session_id FROM unreadable ORDER BY position", func(scan func(...any) error) error {
+			var u activetokens.Unreadable
+			var id []byte
+			if err := scan(&u.Position, &u.Stream, &id); err != nil {
+				return err
+			}
+			if id != nil {
+				if u.SessionID, err = sessionOf(id); err != nil {
+					return err
+				}
+			}
+			return activetokens.DumpUnreadable(out, &u)
+		}); err != nil {
 			return err
 		}
 		return out.Flush()

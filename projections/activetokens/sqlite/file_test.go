@@ -39,8 +39,8 @@ func TestRefusesFilesThatAreNotItsOwn(t *testing.T) {
 		says  string
 	}{
 		"newer": {
-			spoil: func(tb testing.TB, path string) { execute(tb, path, "PRAGMA user_version = 2") },
-			is:    projections.ErrVersion, says: "newer than 1",
+			spoil: func(tb testing.TB, path string) { execute(tb, path, "PRAGMA user_version = 3") },
+			is:    projections.ErrVersion, says: "newer than 2",
 		},
 		"older": {
 			spoil: func(tb testing.TB, path string) { execute(tb, path, "PRAGMA user_version = 0") },

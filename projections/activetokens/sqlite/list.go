@@ -105,6 +105,8 @@ func (c *conditions) filter(q activetokens.Query) {
 		c.add("expires_at <= ?", now)
 	case activetokens.OnlyRevoked:
 		c.add("status = ?", int64(activetokens.Revoked))
+	case activetokens.OnlyParked:
+		c.add("status = ?", int64(activetokens.Parked))
 	case activetokens.All:
 	}
 }

@@ -55,6 +55,36 @@ func (s *Store) Refused(ctx context.Context, id refreshtoken.SessionID, after ev
 	return refused, err
 }
 
+// Damage implements activetokens.Reader.
+func (s *Store) Damage(ctx context.Context) (d activetokens.Damage, err error) {
+	err = s.read(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, "SELECT count(DISTINCT session_id), count(*) - count(session_id) FROM unreadable").
+			Scan(&d.Families, &d.Skipped)
+		if err != nil {
+			return err
+		}
+		return each(ctx, tx, fmt.Sprintf("SELECT session_id FROM unreadable WHERE session_id IS NOT NULL GROUP BY session_id ORDER BY min(position) LIMIT %d",
+			activetokens.MaxFirst), func(scan func(...any) error) error {
+			var id []byte
+			if err := scan(&id); err != nil {
+				return err
+			}
+			session, err := sessionOf(id)
+			d.First = append(d.First, session)
+			return err
+		})
+	})
+	return d, err
+}
+
+// sessionOf reads a key. What is none was not written here.
+func sessionOf(key []byte) (refreshtoken.SessionID, error) {
+	if len(key) != 16 {
+		return refreshtoken.SessionID{}, fmt.Errorf("%w: a row holds no session", projections.ErrCorrupt)
+	}
+	return refreshtoken.SessionIDFrom([16]byte(key)), nil
+}
+
 // read runs f in a read transaction, in which everything is of one moment (A10).
 func (s *Store) read(ctx context.Context, f func(tx *sql.Tx) error) error {
 	tx, err := s.readers.BeginTx(ctx, nil)
@@ -87,12 +117,14 @@ func scanRow(scan func(...any) error) (activetokens.Row, error) {
 	if err != nil {
 		return r, err
 	}
-	var err1, err2 error
-	r.UserID, err1 = refreshtoken.ParseUserID(user)
-	r.ClientID, err2 = refreshtoken.ParseClientID(client)
-	if err := errors.Join(err1, err2); err != nil || len(id) != 16 {
+	var errUser, errClient, errID error
+	if r.Status != activetokens.Parked || user != "" {
+		r.UserID, errUser = refreshtoken.ParseUserID(user)
+	}
+	r.ClientID, errClient = refreshtoken.ParseClientID(client)
+	r.SessionID, errID = sessionOf(id)
+	if err := errors.Join(errUser, errClient, errID); err != nil {
 		return r, fmt.Errorf("%w: a row holds no session", projections.ErrCorrupt)
 	}
-	r.SessionID = refreshtoken.SessionIDFrom([16]byte(id))
 	return r, nil
 }

@@ -14,7 +14,8 @@ import (
 const applicationID = 0x6c676f74
 
 // schema creates an empty read model. Times are nanoseconds since 1970, reason and kind the
-// numbers of their types, client_id is ” for none.
+// numbers of their types, client_id is ” for none. A parked session
+// that was never issued has no user.
 const schema = `
 CREATE TABLE sessions (
 	session_id          BLOB    NOT NULL PRIMARY KEY,
@@ -40,6 +41,11 @@ CREATE TABLE refused (
 	stream     TEXT    NOT NULL,
 	PRIMARY KEY (session_id, position)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE unreadable (
+	position   INTEGER NOT NULL PRIMARY KEY,
+	stream     TEXT    NOT NULL,
+	session_id BLOB
+) STRICT;
 CREATE TABLE checkpoint (
 	one           INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
 	epoch         INTEGER NOT NULL,

@@ -26,6 +26,7 @@ type History struct {
 // Family is a session in a history.
 type Family struct {
 	State    refreshtoken.State
+	Parked   *refreshtoken.State // as it was before the first unreadable event; nil unless it lived then
 	revision eventstore.Expected
 }
 
@@ -121,6 +122,24 @@ func (h *History) Other(stream string) {
 	h.tb.Helper()
 	h.commands++
 	h.append(stream, eventstore.Any, []codec.Encoded{{Type: "SomethingElse", Schema: 1, Data: []byte("not JSON")}})
+}
+
+// Spoil appends an event that nobody can read to a session's stream.
+func (h *History) Spoil(f *Family) {
+	h.tb.Helper()
+	if f.Parked == nil && f.State.Status == refreshtoken.Live {
+		before := f.State
+		f.Parked = &before
+	}
+	h.Garbage(f.ID().Stream())
+	f.revision++
+}
+
+// Garbage appends an event that nobody can read to any stream.
+func (h *History) Garbage(stream string) {
+	h.tb.Helper()
+	h.commands++
+	h.append(stream, eventstore.Any, []codec.Encoded{{Type: "Garbage", Schema: 1, Data: []byte("{}")}})
 }
 
 func (h *History) family(f *Family, events []refreshtoken.Event) {
