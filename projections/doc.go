@@ -17,21 +17,27 @@
 //     in its stream, says nothing of what it belongs to. A read model parks exactly that, visibly, and
 //     goes on; what is parked is never shown as well.
 //   - P6, same store: a read model remembers the last event applied. If the store holds
-//     another event there, or ends before it, the read model belongs to another store and the
-//     projection stops with ErrForeign. It is never adjusted.
+//     another event there, or ends before it, the read model belongs to another store, which is
+//     ErrForeign. It is never adjusted.
 //   - P7, rebuild: what a read model holds depends on nothing but the events up to its position, not
 //     on how they were cut into batches. Rebuilt from nothing it equals the live one.
 //   - P8, retry: any other error is taken for passing. The runner tries again, from
-//     the position that the database reports, with growing pauses, and says so in its status.
+//     the position that the database reports, with growing pauses, and says so in its status, and once
+//     in the log.
 //   - P9, waiting costs the database nothing: WaitFor is answered from memory. Standing by, one
 //     look at the checkpoint serves all who wait.
-//   - P10, health: a projection is ill when it has stopped, or lags and has not moved for
+//   - P10, health: a projection is ill when it cannot use its read model, or lags and has not moved for
 //     a while. One that is behind and moving is well.
 //   - P11, turns: where processes share a read model (Shared), one has its turn and applies. The
 //     others stand by: they follow the checkpoint that it stores, so that reads, WaitFor and health
 //     are those of the read model, and apply nothing. When the turn is free the next one acquires.
 //     Who is fenced, or finds the read model moved, stands by again, and verifies it again (P6):
-//     its database may have failed over to an older copy. Who shares with nobody stops (P2, P3).
+//     its database may have failed over to an older copy. Who shares with nobody and is fenced stops (P3).
+//   - P12, life: nothing that is wrong with a read model ends a runner. Until it has been acquired and
+//     verified, and from the moment that it turns out to be unusable, Status.Unusable says why, and
+//     nobody may be shown what is in it. The runner tries again, with pauses. A damaged read model, and one of
+//     another version or store, is rebuilt beside itself and replaced where it is a Rebuilder: all of
+//     it comes from events. One that is Shared never is: it may be the good read model of somebody else.
 //
 // Events passed to Apply are valid after the call: the runner expects of a store that it does
 // not reuse the slices of an event it has yielded.

@@ -7,7 +7,7 @@ import (
 	"github.com/logoutd/logoutd/eventstore"
 )
 
-// The errors that end a projection. Adapters wrap them; callers ask with errors.Is.
+// The errors that trying the same again does not cure. Adapters wrap them; callers ask with errors.Is.
 var (
 	// ErrGap: the event store brought events that do not follow each other.
 	ErrGap = errors.New("events out of order")
@@ -37,7 +37,12 @@ func (e *MovedError) Error() string {
 // Is makes errors.Is(err, ErrMoved) true.
 func (e *MovedError) Is(target error) bool { return target == ErrMoved }
 
-// Permanent reports whether trying again cannot help (P8).
+// curedByRebuild reports whether a read model that is made anew would not have this error (P12).
+func curedByRebuild(err error) bool {
+	return errors.Is(err, ErrForeign) || errors.Is(err, ErrVersion) || errors.Is(err, ErrCorrupt)
+}
+
+// Permanent reports whether trying the same again cannot help (P8).
 func Permanent(err error) bool {
 	for _, sentinel := range [...]error{
 		ErrGap, ErrMoved, ErrFenced, ErrForeign, ErrVersion, ErrCorrupt, ErrStopped,

@@ -11,7 +11,8 @@ import (
 type Projection interface {
 	// Describe says what it is, without any I/O.
 	Describe() Description
-	// Acquire makes the caller the only one that may apply (P3) and answers where to go on from.
+	// Acquire opens or makes the read model where that is still to be done, makes the caller the only
+	// one that may apply (P3), and answers where to go on from.
 	Acquire(ctx context.Context) (Checkpoint, error)
 	// Checkpoint answers how far the read model is, whoever holds it.
 	Checkpoint(ctx context.Context) (Checkpoint, error)
@@ -29,6 +30,14 @@ type Shared interface {
 	// lasts until release is called or the process is gone. Turns keep processes from fighting; what
 	// keeps the read model right is the fence (P3), should two ever believe that it is their turn.
 	Await(ctx context.Context) (release func(), err error)
+}
+
+// Rebuilder is a Projection of which no other process has a part, so that it may be replaced (P12).
+type Rebuilder interface {
+	Projection
+	// Rebuild lets fill fill an empty read model beside this one, and then puts it in its place. Where
+	// fill fails, or the context ends, nothing has changed. Afterwards it is to be acquired again.
+	Rebuild(ctx context.Context, fill func(next Projection) error) error
 }
 
 // Description says what a projection is.

@@ -10,10 +10,10 @@ import (
 	"github.com/logoutd/logoutd/eventstore"
 )
 
-// acquire takes the read model over, once, and checks that it belongs to this store (P3, P6).
-func (r *Runner) acquire(ctx context.Context) (checkpoint Checkpoint, err error) {
+// acquire takes a read model over, once, and checks that it belongs to this store (P3, P6).
+func (r *Runner) acquire(ctx context.Context, p Projection) (checkpoint Checkpoint, err error) {
 	err = r.retry(ctx, func() error {
-		checkpoint, err = r.config.Projection.Acquire(ctx)
+		checkpoint, err = p.Acquire(ctx)
 		return err
 	})
 	if err != nil {
@@ -45,10 +45,8 @@ func (r *Runner) verify(ctx context.Context, c Checkpoint) error {
 	if c.Position == 0 {
 		return nil
 	}
-	where := r.config.Projection.Describe().Location
 	if c.Position > head {
-		return fmt.Errorf("%w: it is at position %s, the store ends at %s; delete %s to rebuild it",
-			ErrForeign, c.Position, head, where)
+		return fmt.Errorf("%w: it is at position %s, the store ends at %s%s", ErrForeign, c.Position, head, r.remedy())
 	}
 	for e, err := range r.config.Source.ReadStream(ctx, c.Last.Stream, c.Last.Revision, eventstore.Forward) {
 		if errors.Is(err, eventstore.ErrStreamNotFound) {
@@ -62,8 +60,16 @@ func (r *Runner) verify(ctx context.Context, c Checkpoint) error {
 		}
 		break
 	}
-	return fmt.Errorf("%w: the store holds another event at position %s; delete %s to rebuild it",
-		ErrForeign, c.Position, where)
+	return fmt.Errorf("%w: the store holds another event at position %s%s", ErrForeign, c.Position, r.remedy())
+}
+
+// remedy says what helps against ErrForeign where it is not for us to destroy the read model (P12).
+func (r *Runner) remedy() string {
+	where := r.config.Projection.Describe().Location
+	if _, ok := r.config.Projection.(Rebuilder); ok {
+		return ": " + where
+	}
+	return "; it is left alone, since it may be of another logoutd: name another place, or delete " + where + " to have it rebuilt"
 }
 
 // pull sends every event after a position, in order, whatever happens to a subscription in between.

@@ -87,20 +87,19 @@ func NewRunner(config Config) (*Runner, error) {
 	return r, nil
 }
 
-// Run applies events until the context ends, then answers nil. Any other end is an error:
-// the projection has stopped and needs an operator (P4–P6). It owns its goroutines and
-// returns when they are gone. A runner runs once.
+// Run applies events until the context ends, then answers nil. Whatever is wrong with the read model,
+// it tries again, or rebuilds it (P12); only one that another process took for itself ends it (P3).
+// It owns its goroutines and returns when they are gone. A runner runs once.
 func (r *Runner) Run(ctx context.Context) error {
 	if r.started.Swap(true) {
 		return errors.New("projection runner: runs only once, make another")
 	}
 	err := r.run(ctx)
-	if ctx.Err() != nil && !Permanent(err) {
+	if ctx.Err() != nil {
 		err = nil // told to stop; whatever broke off because of it is no failure
 	}
 	if err != nil {
-		d := r.config.Projection.Describe()
-		err = fmt.Errorf("projection %s@%d: %w", d.Name, d.Version, err)
+		err = r.named(err)
 	}
 	r.state.stop(err)
 	return err
@@ -112,6 +111,26 @@ func (r *Runner) run(parent context.Context) error {
 	defer group.Wait()
 	defer cancel()
 	group.Go(func() { r.watchHead(ctx) })
+	pause := newBackoff()
+	rebuilder, canRebuild := r.config.Projection.(Rebuilder)
+	var failed error // of the last rebuild
+	for {
+		err := r.live(ctx)
+		if ctx.Err() != nil || errors.Is(err, ErrFenced) {
+			return err
+		}
+		r.broke(err, failed)
+		if err := pause.wait(ctx); err != nil {
+			return err
+		}
+		if failed = nil; canRebuild && curedByRebuild(err) {
+			failed = r.rebuild(ctx, rebuilder, err)
+		}
+	}
+}
+
+// live feeds the read model until something is wrong with it that trying again cannot cure.
+func (r *Runner) live(ctx context.Context) error {
 	shared, isShared := r.config.Projection.(Shared)
 	if !isShared {
 		return r.project(ctx)
@@ -122,25 +141,59 @@ func (r *Runner) run(parent context.Context) error {
 			return err
 		}
 		r.trouble(err, "projection lost its turn, standing by")
-		if newBackoff().wait(ctx) != nil {
-			return nil
+		if err := newBackoff().wait(ctx); err != nil {
+			return err
 		}
 	}
 }
 
 // project takes the read model over and applies events until the context ends.
-func (r *Runner) project(parent context.Context) error {
+func (r *Runner) project(ctx context.Context) error {
+	return r.feed(ctx, r.config.Projection, func(at eventstore.Position) (enough bool) {
+		r.state.began(at, false, r.config.Now())
+		r.config.Log.Info().Str("projection", r.config.Projection.Describe().Name).
+			Uint64("position", uint64(at)).Msg("projection started")
+		return false
+	}, func(at eventstore.Position) (enough bool) {
+		r.state.moved(at, r.config.Now())
+		return false
+	})
+}
+
+// rebuild fills a read model beside the one that cannot be used, up to what is now the head (P12).
+func (r *Runner) rebuild(ctx context.Context, p Rebuilder, why error) error {
+	r.state.rebuilds(0, why)
+	return p.Rebuild(ctx, func(next Projection) error { //nolint:wrapcheck // it names the read model
+		var head eventstore.Position
+		err := r.retry(ctx, func() (err error) {
+			head, err = r.config.Source.Head(ctx)
+			return err //nolint:wrapcheck // retry shows it
+		})
+		if err != nil {
+			return err
+		}
+		moved := func(at eventstore.Position) (enough bool) {
+			r.state.rebuilds(at, why)
+			return at >= head
+		}
+		return r.feed(ctx, next, moved, moved)
+	})
+}
+
+// feed takes a read model over and applies events to it until began or moved say that it is enough.
+// Without an error it is.
+func (r *Runner) feed(parent context.Context, into Projection, began, moved func(eventstore.Position) (enough bool)) error {
 	ctx, cancel := context.WithCancel(parent)
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
-	checkpoint, err := r.acquire(ctx)
+	checkpoint, err := r.acquire(ctx, into)
 	if err != nil {
 		return err
 	}
-	r.state.began(checkpoint.Position, false, r.config.Now())
-	r.config.Log.Info().Str("projection", r.config.Projection.Describe().Name).
-		Uint64("position", uint64(checkpoint.Position)).Msg("projection started")
+	if began(checkpoint.Position) {
+		return nil
+	}
 
 	// When the channel is full the puller waits, which the store does not feel (E11).
 	events := make(chan eventstore.Recorded, r.config.Buffer)
@@ -149,25 +202,32 @@ func (r *Runner) project(parent context.Context) error {
 		defer close(events)
 		pullErr = r.pull(ctx, checkpoint.Position, events)
 	})
-	if err := r.applyAll(ctx, checkpoint.Position, events); err != nil {
+	enough, err := r.applyAll(ctx, into, checkpoint.Position, events, moved)
+	switch {
+	case enough || err != nil:
 		return err
+	case pullErr != nil:
+		return pullErr
 	}
-	return pullErr
+	return context.Cause(parent)
 }
 
-// applyAll applies what the puller brings until the channel is closed.
-func (r *Runner) applyAll(ctx context.Context, at eventstore.Position, events <-chan eventstore.Recorded) error {
+// applyAll applies what the puller brings until the channel is closed, or it is enough.
+func (r *Runner) applyAll(ctx context.Context, into Projection, at eventstore.Position, events <-chan eventstore.Recorded,
+	moved func(eventstore.Position) (enough bool)) (enough bool, err error) {
 	batch := make([]eventstore.Recorded, 0, r.config.BatchEvents)
 	for {
 		batch = r.collect(events, batch[:0])
 		if len(batch) == 0 {
-			return nil
+			return false, nil
 		}
-		if err := r.apply(ctx, at, batch); err != nil {
-			return err
+		if err := r.apply(ctx, into, at, batch); err != nil {
+			return false, err
 		}
 		at = batch[len(batch)-1].Position
-		r.state.moved(at, r.config.Now())
+		if moved(at) {
+			return true, nil
+		}
 		clear(batch) // lets go of the data while waiting for more
 	}
 }
@@ -211,10 +271,10 @@ func (r *Runner) collect(events <-chan eventstore.Recorded, batch []eventstore.R
 }
 
 // apply tries one batch until it is applied, cannot be, or the context ends (P8).
-func (r *Runner) apply(ctx context.Context, from eventstore.Position, batch []eventstore.Recorded) error {
+func (r *Runner) apply(ctx context.Context, into Projection, from eventstore.Position, batch []eventstore.Recorded) error {
 	pause := newBackoff()
 	for {
-		err := r.config.Projection.Apply(ctx, from, batch)
+		err := into.Apply(ctx, from, batch)
 		if err == nil || Permanent(err) || ctx.Err() != nil {
 			return err
 		}
@@ -224,15 +284,34 @@ func (r *Runner) apply(ctx context.Context, from eventstore.Position, batch []ev
 		}
 		// The commit may have happened although its answer was lost.
 		// Whatever else it may be, the next Apply tells, which compares epoch and position itself.
-		checkpoint, err := r.config.Projection.Checkpoint(ctx)
+		checkpoint, err := into.Checkpoint(ctx)
 		if err == nil && checkpoint.Position == batch[len(batch)-1].Position {
 			return nil
 		}
 	}
 }
 
-// trouble reports an error that may pass.
+// trouble reports an error that may pass. What is known already is not logged again.
 func (r *Runner) trouble(err error, message string) {
-	r.state.troubled(err)
-	r.config.Log.Warn().Err(err).Str("projection", r.config.Projection.Describe().Name).Msg(message)
+	if r.state.troubled(err) {
+		r.config.Log.Warn().Err(err).Str("projection", r.config.Projection.Describe().Name).Msg(message)
+	}
+}
+
+// broke reports an error that no retry of the same call can cure, and why a rebuild did not, nil where
+// there was none.
+func (r *Runner) broke(err, rebuild error) {
+	err = r.named(err)
+	if rebuild != nil {
+		err = fmt.Errorf("%w; the rebuild failed: %w", err, rebuild)
+	}
+	if r.state.broke(err) {
+		r.config.Log.Error().Err(err).Str("projection", r.config.Projection.Describe().Name).
+			Msg("the read model cannot be used, reads are refused, commands go on; mending it")
+	}
+}
+
+func (r *Runner) named(err error) error {
+	d := r.config.Projection.Describe()
+	return fmt.Errorf("projection %s@%d: %w", d.Name, d.Version, err)
 }

@@ -90,7 +90,9 @@ func newRig(t *testing.T, config projections.Config) *rig {
 	t.Helper()
 	r := &rig{T: t, store: memstoretest.New(), model: &model{}, done: make(chan error, 1)}
 	r.history = memstoretest.NewHistory(t, r.store)
-	config.Source, config.Projection = r.store, r.model
+	if config.Source = r.store; config.Projection == nil {
+		config.Projection = r.model
+	}
 	began := time.Now()
 	config.Now = func() time.Time { return memstoretest.Epoch.Add(time.Since(began)) }
 	config.Log = zerolog.New(&r.log)
@@ -116,6 +118,18 @@ func (r *rig) stop() {
 	if err := <-r.done; err != nil {
 		r.Errorf("stopped with %v, want nil", err)
 	}
+}
+
+// breaks starts the runner, says why its read model cannot be used, and ends it.
+func (r *rig) breaks() error {
+	r.Helper()
+	r.start()
+	s := r.runner.Status()
+	if s.Running || s.Healthy {
+		r.Errorf("status %+v", s)
+	}
+	r.stop()
+	return s.Unusable
 }
 
 func (r *rig) others(n int) {
@@ -182,49 +196,25 @@ func TestRefusesReadModelOfAnotherStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, projections.Config{})
-			r.others(5)
-			last := r.store.Events()[2]
-			r.model.at = projections.Checkpoint{Position: 3, Last: projections.RefTo(&last)}
-			change(&r.model.at)
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // in case it runs
-			defer cancel()
-			err := r.runner.Run(ctx)
-			if !errors.Is(err, projections.ErrForeign) || !strings.Contains(err.Error(), "delete /data/test.db to rebuild it") {
-				t.Errorf("run: %v", err)
-			}
-			if name == "ahead of the store" && !strings.Contains(err.Error(), "it is at position 6, the store ends at 5") {
-				t.Errorf("run: %v", err)
-			}
-			if len(r.model.batches) > 0 {
-				t.Error("applied to a read model of another store")
-			}
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, projections.Config{})
+				r.others(5)
+				last := r.store.Events()[2]
+				r.model.at = projections.Checkpoint{Position: 3, Last: projections.RefTo(&last)}
+				change(&r.model.at)
+				err := r.breaks()
+				if !errors.Is(err, projections.ErrForeign) || !strings.Contains(err.Error(), "delete /data/test.db to have it rebuilt") {
+					t.Errorf("unusable: %v", err)
+				}
+				if name == "ahead of the store" && !strings.Contains(err.Error(), "it is at position 6, the store ends at 5") {
+					t.Errorf("unusable: %v", err)
+				}
+				if len(r.model.batches) > 0 {
+					t.Error("applied to a read model of another store")
+				}
+			})
 		})
 	}
-}
-
-func TestStopsLoudlyOnGap(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, projections.Config{})
-		r.others(5)
-		r.store.Tamper(func(e *eventstore.Recorded) bool { return e.Position != 4 })
-		waited := make(chan error, 1)
-		go func() { waited <- r.runner.WaitFor(context.Background(), 5) }()
-		synctest.Wait()
-		err := r.runner.Run(context.Background())
-		if !errors.Is(err, projections.ErrGap) || !strings.Contains(err.Error(), "test@3") {
-			t.Errorf("run: %v", err)
-		}
-		if s := r.runner.Status(); s.Healthy || s.Running || !errors.Is(s.Err, projections.ErrGap) {
-			t.Errorf("status %+v", s)
-		}
-		for _, err := range []error{<-waited, r.runner.WaitFor(context.Background(), 5)} {
-			if !errors.Is(err, projections.ErrStopped) || !errors.Is(err, projections.ErrGap) {
-				t.Errorf("wait: %v", err)
-			}
-		}
-	})
 }
 
 func TestRefusesEventsOutOfOrder(t *testing.T) {
@@ -233,10 +223,45 @@ func TestRefusesEventsOutOfOrder(t *testing.T) {
 		r := newRig(t, projections.Config{})
 		r.others(5)
 		r.store.Tamper(func(e *eventstore.Recorded) bool { e.Position = min(e.Position, 3); return true })
-		err := r.runner.Run(context.Background())
-		if !errors.Is(err, projections.ErrGap) || !strings.Contains(err.Error(), "came after position 3") {
-			t.Errorf("run: %v", err)
+		if err := r.breaks(); !errors.Is(err, projections.ErrGap) || !strings.Contains(err.Error(), "came after position 3") {
+			t.Errorf("unusable: %v", err)
 		}
+	})
+}
+
+// What cannot be used is said, once in the log, and is tried again: it may be mended by somebody else.
+func TestAReadModelThatCannotBeUsedIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, projections.Config{})
+		if err := r.runner.Status().Unusable; err == nil {
+			t.Error("usable before it was opened")
+		}
+		r.model.fail = func(attempt int) error {
+			if attempt <= 3 {
+				return projections.ErrCorrupt
+			}
+			return nil
+		}
+		r.others(5)
+		waited := make(chan error, 1)
+		go func() { waited <- r.runner.WaitFor(context.Background(), 5) }()
+		r.start()
+		synctest.Wait()
+		s := r.runner.Status()
+		if !errors.Is(s.Unusable, projections.ErrCorrupt) || s.Healthy || s.Running || !strings.Contains(s.Unusable.Error(), "test@3") {
+			t.Errorf("status %+v", s)
+		}
+		if err := <-waited; err != nil {
+			t.Errorf("wait: %v", err)
+		}
+		if s := r.runner.Status(); s.Unusable != nil || !s.Healthy || s.Err != nil {
+			t.Errorf("status after it: %+v", s)
+		}
+		if n := strings.Count(r.log.String(), "cannot be used"); n != 1 {
+			t.Errorf("said %d times in the log: %s", n, r.log.String())
+		}
+		r.stop()
 	})
 }
 
@@ -348,14 +373,13 @@ func TestSubscribesAgain(t *testing.T) {
 	})
 }
 
-func TestStoreThatIsCorruptStopsIt(t *testing.T) {
+func TestAStoreThatIsCorruptIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, projections.Config{})
-		r.start()
 		r.store.Fail(eventstore.ErrCorrupt)
-		if err := <-r.done; !errors.Is(err, eventstore.ErrCorrupt) {
-			t.Errorf("run: %v", err)
+		if err := r.breaks(); !errors.Is(err, eventstore.ErrCorrupt) {
+			t.Errorf("unusable: %v", err)
 		}
 	})
 }

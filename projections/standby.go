@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -39,27 +40,34 @@ func (r *Runner) standBy(parent context.Context, shared Shared) (release func(),
 	r.config.Log.Info().Str("projection", r.config.Projection.Describe().Name).
 		Uint64("position", uint64(checkpoint.Position)).Msg("projection stands by")
 
-	ctx, cancel := context.WithCancel(parent)
+	ctx, cancel := context.WithCancelCause(parent)
 	var group sync.WaitGroup
 	defer group.Wait()
-	defer cancel()
-	group.Go(func() { r.follow(ctx, checkpoint) })
+	defer cancel(nil)
+	group.Go(func() { cancel(r.follow(ctx, checkpoint)) })
 	err = r.retry(ctx, func() error {
 		release, err = shared.Await(ctx)
 		return err
 	})
+	if foreign := context.Cause(ctx); errors.Is(foreign, ErrForeign) {
+		if release != nil {
+			release()
+		}
+		return nil, foreign
+	}
 	return release, err
 }
 
-// follow keeps the status at the checkpoint that another process stores.
-func (r *Runner) follow(ctx context.Context, last Checkpoint) {
+// follow keeps the status at the checkpoint that another process stores, until the context ends. What
+// was empty when it was verified may get its first events from another store, which is ErrForeign.
+func (r *Runner) follow(ctx context.Context, last Checkpoint) error {
 	ticker := time.NewTicker(lookAwaited)
 	defer ticker.Stop()
 	failing, since := false, time.Duration(0)
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-ticker.C:
 		}
 		if since += lookAwaited; since < lookIdle && !r.state.hasWaiters() {
@@ -67,9 +75,14 @@ func (r *Runner) follow(ctx context.Context, last Checkpoint) {
 		}
 		since = 0
 		checkpoint, err := r.config.Projection.Checkpoint(ctx)
+		if err == nil && last.Position == 0 && checkpoint.Position > 0 {
+			err = r.verify(ctx, checkpoint)
+		}
 		switch {
 		case ctx.Err() != nil:
-			return
+			return nil
+		case errors.Is(err, ErrForeign):
+			return err
 		case err != nil:
 			r.trouble(err, "read model cannot be followed, trying again")
 		case checkpoint != last:

@@ -276,20 +276,34 @@ func TestTheStandbyRefusesAReadModelOfAnotherStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := &database{turn: make(chan struct{})} // nobody ever lets go
 		db.at = projections.Checkpoint{Position: 7, Last: projections.EventRef{Stream: "elsewhere"}}
-		runner, err := projections.NewRunner(projections.Config{
-			Source: memstoretest.New(), Projection: &member{database: db}, Now: time.Now,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := runner.Run(context.Background()); !errors.Is(err, projections.ErrForeign) {
-			t.Errorf("run: %v", err)
+		r := newRig(t, projections.Config{Projection: &member{database: db}})
+		if err := r.breaks(); !errors.Is(err, projections.ErrForeign) {
+			t.Errorf("unusable: %v", err)
 		}
 	})
 }
 
-// Who stops for good lets go of the turn: a newer program may know what it stumbled over.
-func TestWhoStopsLetsGo(t *testing.T) {
+// What was empty when a standby looked may get its first events from another store.
+func TestTheStandbyLooksAgainAtWhatWasEmpty(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := &database{turn: make(chan struct{})} // nobody ever lets go
+		r := newRig(t, projections.Config{Projection: &member{database: db}})
+		r.start()
+		if s := r.runner.Status(); s.Unusable != nil || !s.Standby {
+			t.Errorf("status over an empty read model: %+v", s)
+		}
+		db.set(func() { db.at = projections.Checkpoint{Position: 7, Last: projections.EventRef{Stream: "elsewhere"}} })
+		time.Sleep(time.Second)
+		if s := r.runner.Status(); !errors.Is(s.Unusable, projections.ErrForeign) {
+			t.Errorf("status over the read model of another store: %+v", s)
+		}
+		r.stop()
+	})
+}
+
+// Who cannot go on lets go of the turn: another program may know what it stumbled over.
+func TestWhoCannotGoOnLetsGo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t)
@@ -302,11 +316,13 @@ func TestWhoStopsLetsGo(t *testing.T) {
 			}
 		})
 		p.others(1)
-		if err := <-p.done[0]; !errors.Is(err, projections.ErrCorrupt) {
-			t.Errorf("run: %v", err)
-		}
 		p.reaches(1, 1)
 		p.is(1, false)
-		p.end(1)
+		time.Sleep(time.Second)
+		p.is(0, true)
+		p.end(0, 1)
+		if !strings.Contains(p.logs[0].String(), "cannot be used") {
+			t.Errorf("log: %s", p.logs[0].String())
+		}
 	})
 }

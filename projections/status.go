@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -22,6 +24,9 @@ type Status struct {
 	Healthy   bool      // see P10
 	// Err is why it stopped, or the trouble it is in while it tries again; nil when it is well.
 	Err error
+	// Unusable is why the read model must not be read: it is not open, is being rebuilt, or cannot be
+	// used as it is. nil when it may.
+	Unusable error
 }
 
 // Status answers from memory.
@@ -45,8 +50,23 @@ func (r *Runner) Status() Status {
 	}
 	// Not since LastMoved: after a quiet hour the first events find a healthy projection.
 	stalled := status.Lag > r.config.MaxLag && now.Sub(s.behindSince) > r.config.StallAfter
-	status.Healthy = !s.stopped && !stalled
+	status.Healthy = !s.stopped && !s.broken && !stalled
+	status.Unusable = s.unusableLocked()
 	return status
+}
+
+func (s *state) unusableLocked() error {
+	switch {
+	case s.running:
+		return nil
+	case s.rebuilding != nil && s.err != nil:
+		return fmt.Errorf("being rebuilt, %s of %s, since %w; now in trouble: %w", s.rebuilt, s.head, s.rebuilding, s.err)
+	case s.rebuilding != nil:
+		return fmt.Errorf("being rebuilt, %s of %s, since %w", s.rebuilt, s.head, s.rebuilding)
+	case s.err != nil:
+		return s.err
+	}
+	return errors.New("not open yet")
 }
 
 // state is what is known in memory.
@@ -64,7 +84,11 @@ type state struct {
 	running     bool
 	standby     bool
 	stopped     bool
+	broken      bool                // it cannot be used as it is
+	rebuilding  error               // why it is being rebuilt; nil when it is not
+	rebuilt     eventstore.Position // how far that is
 	err         error
+	told        string // the last error that was logged, "" since events were applied
 	waiters     waiters
 }
 
@@ -79,6 +103,7 @@ func (s *state) began(at eventstore.Position, standby bool, now time.Time) {
 	defer s.mu.Unlock()
 	s.position, s.lastMoved, s.running, s.standby = at, now, true, standby
 	s.oldest, s.behindSince, s.err = time.Time{}, now, nil
+	s.broken, s.rebuilding = false, nil
 	s.waiters.release(at)
 }
 
@@ -105,14 +130,40 @@ func (s *state) moved(at eventstore.Position, now time.Time) {
 	defer s.mu.Unlock()
 	s.position, s.lastMoved, s.err, s.oldest = at, now, nil, time.Time{}
 	s.head = max(s.head, at)
-	s.behindSince = now
+	s.behindSince, s.told = now, ""
 	s.waiters.release(at)
 }
 
-func (s *state) troubled(err error) {
+// troubled by an error that may pass, nil when it has passed. It reports whether that is news.
+func (s *state) troubled(err error) (news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
+	return s.newsLocked()
+}
+
+// broke by an error that does not pass. It reports whether that is news.
+func (s *state) broke(err error) (news bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running, s.standby, s.broken, s.rebuilding, s.err = false, false, true, nil, err
+	return s.newsLocked()
+}
+
+// newsLocked reports whether there is an error that was not told since events were applied.
+func (s *state) newsLocked() bool {
+	if s.err == nil || s.err.Error() == s.told {
+		return false
+	}
+	s.told = s.err.Error()
+	return true
+}
+
+// rebuilds the read model, and is at a position.
+func (s *state) rebuilds(at eventstore.Position, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rebuilding, s.rebuilt, s.err = why, at, nil
 }
 
 func (s *state) stop(err error) {

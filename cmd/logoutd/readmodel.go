@@ -9,11 +9,11 @@ import (
 	"github.com/logoutd/logoutd/projections/activetokens/sqlite"
 )
 
-// openReadModel opens what --readmodel names: a file of this process, or a database that it may
-// share with others.
-func openReadModel(ctx context.Context, s *config.Serve) (activetokens.ReadModel, error) {
+// newReadModel knows what --readmodel names: a file of this process, or a database that it may share
+// with others. Whether it can be reached and used shows when its runner runs, and is no condition of a start.
+func newReadModel(ctx context.Context, s *config.Serve) (activetokens.ReadModel, error) {
 	if postgres.IsURL(s.ReadModel) {
-		return postgres.Open(ctx, postgres.Config{URL: s.ReadModel})
+		return postgres.New(ctx, postgres.Config{URL: s.ReadModel})
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: s.ReadModelFile()})
+	return sqlite.New(sqlite.Config{Path: s.ReadModelFile()})
 }

@@ -81,7 +81,7 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 	}
 
 	// What is read.
-	model, err := openReadModel(ctx, &s)
+	model, err := newReadModel(ctx, &s)
 	if err != nil {
 		return err
 	}
@@ -177,14 +177,10 @@ func runAll(ctx context.Context, p *parts, ready func() error) error {
 	return group.Wait()
 }
 
-// follow feeds the read model. A read model of another store is a mistake of who has just started
-// this, and ends it. Otherwise ending sessions matters more than showing them: commands go on.
+// follow feeds the read model. Ending sessions matters more than showing them: whatever becomes of it,
+// commands go on.
 func (p *parts) follow(ctx context.Context) error {
-	err := p.runner.Run(ctx)
-	if errors.Is(err, projections.ErrForeign) {
-		return err
-	}
-	if err != nil {
+	if err := p.runner.Run(ctx); err != nil {
 		p.log.Error().Err(err).Msg("the read model has stopped, see /readyz; commands go on")
 	}
 	return nil

@@ -69,20 +69,6 @@ func TestServeRefusesABadStart(t *testing.T) {
 			withEvents(t, data)
 			write(t, filepath.Join(data, "events", "FORMAT"), "logoutd event store 99\n", 0o600)
 		}},
-		"a read model of another store": {code: exitFailed, says: []string{"readmodel.db", "another event store"}, prepare: func(t *testing.T, data string) {
-			withEvents(t, data)
-			remove(t, filepath.Join(data, "events"))
-			other := t.TempDir()
-			withEvents(t, other)
-			for _, name := range []string{"events", "keys"} {
-				if err := os.Rename(filepath.Join(other, name), filepath.Join(data, name)); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}},
-		"a read model that is a text": {code: exitFailed, says: []string{"readmodel.db"}, prepare: func(t *testing.T, data string) {
-			write(t, filepath.Join(data, "readmodel.db"), strings.Repeat("not a database\n", 100), 0o600)
-		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -111,7 +111,12 @@ func TestTheStoreAwayUnderLoad(t *testing.T) {
 
 func (s *server) readiness() (status int, body string) {
 	s.t.Helper()
-	response, err := http.Get("http://" + s.HTTP + "/readyz")
+	return s.ask("/readyz")
+}
+
+func (s *server) ask(path string) (status int, body string) {
+	s.t.Helper()
+	response, err := http.Get("http://" + s.HTTP + path)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -37,4 +37,5 @@
 //     be kept by a cache or a browser, and no other web site may read it.
 //   - H12, /healthz says that the process lives; /readyz looks at the store, the projection
 //     and what Config.Checks adds, and names each.
+//   - H13, a read model that cannot be used is a 503 with the reason, never an older answer.
 package httpapi

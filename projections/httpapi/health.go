@@ -70,10 +70,10 @@ func (h *Handler) probeProjection(ctx context.Context) (string, error) {
 		detail += ", standing by"
 	}
 	switch {
-	case s.Err != nil && (!s.Healthy || !s.Running):
+	case s.Unusable != nil:
+		return "", fmt.Errorf("%s: %w", detail, s.Unusable)
+	case s.Err != nil && !s.Healthy:
 		return "", fmt.Errorf("%s: %w", detail, s.Err)
-	case !s.Running:
-		return "", fmt.Errorf("%s: not running yet", detail)
 	case !s.Healthy:
 		return "", fmt.Errorf("%s, last moved %s", detail, s.LastMoved.UTC().Format(time.RFC3339))
 	case s.Err != nil:

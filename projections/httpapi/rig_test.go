@@ -42,7 +42,7 @@ func newRig(t *testing.T, change func(*httpapi.Config)) *rig {
 	r := &rig{T: t, store: memstoretest.New()}
 	r.setClock(memstoretest.Epoch)
 	r.History = memstoretest.NewHistory(t, r.store)
-	model, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "read.db")})
+	model, err := sqlite.New(sqlite.Config{Path: filepath.Join(t.TempDir(), "read.db")})
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

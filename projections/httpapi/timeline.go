@@ -28,7 +28,7 @@ func (h *Handler) timeline(w http.ResponseWriter, r *http.Request) error {
 	}
 	_, at, err := h.config.Tokens.Session(r.Context(), id)
 	if err != nil {
-		return err //nolint:wrapcheck // asProblem knows them
+		return unreadable(err)
 	}
 	// One more than asked for tells whether there is a next page.
 	own, err := h.ownEvents(r.Context(), id, place, at, limit+1)
@@ -80,7 +80,7 @@ func (h *Handler) refusedEvents(ctx context.Context, id refreshtoken.SessionID, 
 ) (events []eventstore.Recorded, err error) {
 	refused, err := h.config.Tokens.Refused(ctx, id, place.after, limit)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // asProblem knows them
+		return nil, unreadable(err)
 	}
 	for _, attempt := range refused {
 		if attempt.Position > last || len(events) >= limit {

@@ -78,7 +78,7 @@ func (h *Handler) tokens(w http.ResponseWriter, r *http.Request) error {
 	q.Now = h.config.Now()
 	page, err := h.config.Tokens.List(r.Context(), q)
 	if err != nil {
-		return err //nolint:wrapcheck // asProblem knows them
+		return unreadable(err)
 	}
 	reply := tokensPage{
 		Tokens: make([]token, len(page.Rows)), NextCursor: encodeTokensCursor(page.Next), Position: page.Position.String(),
@@ -98,7 +98,7 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) error {
 	}
 	row, at, err := h.config.Tokens.Session(r.Context(), id)
 	if err != nil {
-		return err //nolint:wrapcheck // asProblem knows them
+		return unreadable(err)
 	}
 	writeAt(w, at, tokenOf(&row, h.config.Now()))
 	return nil

@@ -2,13 +2,17 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/projections"
+	"github.com/logoutd/logoutd/projections/activetokens"
 	"github.com/logoutd/logoutd/projections/httpapi"
 )
 
@@ -82,4 +86,43 @@ func TestSaysThatTheProjectionHasStopped(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *httpapi.Config) { c.Progress = &progress{err: projections.ErrStopped} })
 	r.problem("/v1/tokens?min_position=7", http.StatusServiceUnavailable, "projection_stopped")
+}
+
+// What cannot be used is not read, however old the position that is asked for, and neither is a database that fails.
+func TestAReadModelThatCannotBeUsedIsNotRead(t *testing.T) {
+	t.Parallel()
+	unusable := newRig(t, func(c *httpapi.Config) {
+		c.Progress = &passed{progress{status: projections.Status{Position: 5, Unusable: errors.New("being rebuilt, 3 of 9")}}}
+	})
+	f := unusable.Issue("ada", "")
+	unusable.sync()
+	away := newRig(t, func(c *httpapi.Config) { c.Tokens, c.Progress = failing{}, &passed{} })
+	for _, route := range []string{"/v1/tokens", "/v1/tokens/" + f.ID().String(), "/v1/tokens/" + f.ID().String() + "/timeline"} {
+		for _, query := range []string{"", "?min_position=1"} {
+			if o := unusable.problem(route+query, http.StatusServiceUnavailable, "unavailable"); !strings.Contains(o.text("detail"), "being rebuilt, 3 of 9") {
+				t.Errorf("GET %s%s: %v", route, query, o)
+			}
+		}
+		if o := away.problem(route, http.StatusServiceUnavailable, "unavailable"); !strings.Contains(o.text("detail"), "connection refused") {
+			t.Errorf("GET %s: %v", route, o)
+		}
+	}
+}
+
+// passed is a runner that has everything.
+type passed struct{ progress }
+
+func (*passed) WaitFor(context.Context, eventstore.Position) error { return nil }
+
+// failing is a read model whose database is away.
+type failing struct{ activetokens.Reader }
+
+var errAway = errors.New("connection refused")
+
+func (failing) Session(context.Context, refreshtoken.SessionID) (activetokens.Row, eventstore.Position, error) {
+	return activetokens.Row{}, 0, errAway
+}
+
+func (failing) List(context.Context, activetokens.Query) (activetokens.Page, error) {
+	return activetokens.Page{}, errAway
 }

@@ -167,7 +167,7 @@ func fails(t *testing.T, rule, fault string) bool {
 	fresh := func(testing.TB) activetokenstest.Open {
 		path := filepath.Join(t.TempDir(), "read.db")
 		return func(testing.TB) activetokens.ReadModel {
-			s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path})
+			s, err := sqlite.New(sqlite.Config{Path: path})
 			if err != nil {
 				t.Fatal(err)
 			}

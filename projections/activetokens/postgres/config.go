@@ -11,15 +11,17 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/logoutd/logoutd/projections/activetokens"
 )
 
-// DefaultSchema is where the tables are when the URL names no search_path.
+// DefaultSchema is how the schema of the tables begins when the URL names no search_path (PG4).
 const DefaultSchema = "logoutd"
 
 // Config says where the read model is. URL is required; a zero value elsewhere is the default.
 type Config struct {
 	// URL is postgres://USER:PASSWORD@HOST:PORT/DATABASE, with the parameters of libpq after a
-	// question mark: several hosts and target_session_attrs, sslmode, search_path for the schema.
+	// question mark: several hosts and target_session_attrs, sslmode, search_path for the beginning of the schema's name (PG4).
 	URL string
 	// Readers is the number of connections that read at the same time. Default 4.
 	Readers int
@@ -72,8 +74,9 @@ func parse(rawURL string) (*target, error) {
 	if schema == "" {
 		schema = DefaultSchema
 	}
+	schema += "_" + strconv.Itoa(activetokens.Version)
 	if len(schema) > 63 || strings.ContainsAny(schema, "\x00,\"") || strings.HasPrefix(schema, "pg_") {
-		return nil, errors.New("read model: search_path names one schema, in at most 63 bytes and not pg_…")
+		return nil, errors.New("read model: search_path names one schema, in at most 60 bytes and not pg_…")
 	}
 	query.Del("search_path")
 	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")

@@ -54,14 +54,9 @@ func (s *Store) mapError(err error) error {
 		return fmt.Errorf("read model %s: %w; check user, password and database of the URL, and grant the user CREATE on the database "+
 			"or an empty schema of its own", s.location, err)
 	case rebuild:
-		return fmt.Errorf("%w: %s: %w; drop the schema and start again to rebuild it", projections.ErrCorrupt, s.location, err)
+		s.prepared.Store(false) // the schema may be gone altogether, and is then made again
+		return fmt.Errorf("%w: %s: %w; drop the schema to have it rebuilt", projections.ErrCorrupt, s.location, err)
 	case wait:
 	}
 	return fmt.Errorf("read model %s: %w", s.location, err)
-}
-
-// passing reports whether waiting may cure an error of prepare.
-func passing(err error) bool {
-	var failure *pgconn.PgError
-	return !projections.Permanent(err) && (!errors.As(err, &failure) || cureOf(failure.Code) == wait)
 }

@@ -73,8 +73,10 @@ func (s *Store) Damage(ctx context.Context) (d activetokens.Damage, err error) {
 	return d, err
 }
 
-// read runs f in a read transaction, in which everything is of one moment (PG3).
+// read runs f in a read transaction, in which everything is of one moment (PG3, PG7).
 func (s *Store) read(ctx context.Context, f func(tx pgx.Tx) error) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/logoutd/logoutd/projections"
 	"github.com/logoutd/logoutd/projections/activetokens/postgres"
 	"github.com/logoutd/logoutd/projections/activetokens/postgres/postgrestest"
@@ -29,14 +31,9 @@ func TestRefusesSchemasThatAreNotItsOwn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rawURL := newURL(t)
-			if err := open(t, rawURL).Close(); err != nil {
-				t.Fatal(err)
-			}
+			made(t, rawURL)
 			execute(t, rawURL, c.spoil...)
-			s, err := postgres.Open(context.Background(), postgres.Config{URL: rawURL})
-			if err == nil {
-				_ = s.Close()
-			}
+			_, err := opened(t, rawURL).Checkpoint(context.Background())
 			if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), `schema "t`) {
 				t.Errorf("open: %v, want %q and the schema", err, c.says)
 			}
@@ -44,8 +41,8 @@ func TestRefusesSchemasThatAreNotItsOwn(t *testing.T) {
 	}
 }
 
-// A schema that vanishes under a running process stops the projection, and says what to do.
-func TestAVanishedSchemaStopsIt(t *testing.T) {
+// A table that vanishes under a running process is told, with what to do; a schema that vanishes is made again.
+func TestAVanishedSchemaIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	source, rawURL := memstoretest.New(), newURL(t)
 	h := memstoretest.NewHistory(t, source)
@@ -56,9 +53,25 @@ func TestAVanishedSchemaStopsIt(t *testing.T) {
 	execute(t, rawURL, "DROP TABLE sessions CASCADE")
 	h.Issue("ada", "")
 	err := s.Apply(context.Background(), 0, source.Events())
-	if !errors.Is(err, projections.ErrCorrupt) || !strings.Contains(err.Error(), "drop the schema and start again") {
+	if !errors.Is(err, projections.ErrCorrupt) || !strings.Contains(err.Error(), "drop the schema to have it rebuilt") {
 		t.Errorf("apply: %v", err)
 	}
+	execute(t, rawURL, "DROP SCHEMA "+pgx.Identifier{inVersion(schemaOf(t, rawURL))}.Sanitize()+" CASCADE")
+	if c, err := s.Acquire(context.Background()); err != nil || c.Position != 0 {
+		t.Errorf("acquire without a schema: %+v, %v", c, err)
+	}
+	if err := s.Apply(context.Background(), 0, source.Events()); err != nil {
+		t.Errorf("apply to the new one: %v", err)
+	}
+}
+
+func schemaOf(tb testing.TB, rawURL string) string {
+	tb.Helper()
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return u.Query().Get("search_path")
 }
 
 // Whoever may not come in is told so at once, and no error shows his password.
@@ -66,7 +79,7 @@ func TestRefusalsHideThePassword(t *testing.T) {
 	t.Parallel()
 	server := own(t)
 	admin := server.URL("postgres")
-	execute(t, admin, "CREATE ROLE guarded LOGIN PASSWORD '"+postgrestest.Password+"'", "CREATE SCHEMA given AUTHORIZATION guarded")
+	execute(t, admin, "CREATE ROLE guarded LOGIN PASSWORD '"+postgrestest.Password+"'", "CREATE SCHEMA "+inVersion("given")+" AUTHORIZATION guarded")
 	as := func(password, database, schema string) string {
 		u, err := url.Parse(server.URL(database))
 		if err != nil {
@@ -80,20 +93,17 @@ func TestRefusalsHideThePassword(t *testing.T) {
 		"a database of no kind": {as(postgrestest.Password, "nowhere", "given"), "nowhere"},
 		"no right to make one":  {as(postgrestest.Password, "postgres", "mine"), "grant the user CREATE"},
 	} {
-		s, err := postgres.Open(context.Background(), postgres.Config{URL: c.url})
-		if err == nil {
-			_ = s.Close()
-		}
-		if err == nil || !strings.Contains(err.Error(), c.says) {
+		_, err := opened(t, c.url).Checkpoint(context.Background())
+		if err == nil || projections.Permanent(err) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
 		}
 		hidesPassword(t, err)
 	}
-	s := opened(t, as(postgrestest.Password, "postgres", "given"))
+	s := made(t, as(postgrestest.Password, "postgres", "given"))
 	if strings.Contains(s.Describe().Location, "guarded") {
 		t.Errorf("location %s", s.Describe().Location)
 	}
-	execute(t, admin, "REVOKE ALL ON given.checkpoint FROM guarded")
+	execute(t, admin, "REVOKE ALL ON "+inVersion("given")+".checkpoint FROM guarded")
 	_, err := s.Acquire(context.Background())
 	if err == nil || projections.Permanent(err) || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("acquire without the right to: %v", err)
@@ -124,7 +134,7 @@ func TestBadURLs(t *testing.T) {
 		{"postgres://bob:hunter2@db/x?search_path=a,b", "one schema"},
 		{"postgres://bob:hunter2@db/x?search_path=pg_catalog", "one schema"},
 	} {
-		s, err := postgres.Open(context.Background(), postgres.Config{URL: c.url})
+		s, err := postgres.New(context.Background(), postgres.Config{URL: c.url})
 		if err == nil {
 			_ = s.Close()
 		}
@@ -144,7 +154,7 @@ func TestBadURLs(t *testing.T) {
 func TestASilentServerIsAnError(t *testing.T) {
 	t.Parallel()
 	rawURL := newURL(t)
-	s, err := postgres.Open(context.Background(), postgres.Config{URL: rawURL, Timeout: 300 * time.Millisecond})
+	s, err := postgres.New(context.Background(), postgres.Config{URL: rawURL, Timeout: 300 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

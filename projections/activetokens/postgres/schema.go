@@ -144,7 +144,7 @@ func (s *Store) createOrCheck(ctx context.Context, tx pgx.Tx) error {
 	}
 	if model != activetokens.Name || version != activetokens.Version {
 		return fmt.Errorf("%w: it holds %s@%d, this logoutd needs %s@%d: name another schema with search_path, "+
-			"which is then filled, or drop this one", projections.ErrVersion, model, version, activetokens.Name, activetokens.Version)
+			"or drop this one to have it rebuilt", projections.ErrVersion, model, version, activetokens.Name, activetokens.Version)
 	}
 	return nil
 }

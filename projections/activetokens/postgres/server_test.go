@@ -27,7 +27,7 @@ type process struct {
 
 func start(tb testing.TB, source *memstoretest.Store, rawURL string) *process {
 	tb.Helper()
-	store, err := postgres.Open(context.Background(), postgres.Config{URL: rawURL, TurnEvery: 10 * time.Millisecond, Timeout: 10 * time.Second})
+	store, err := postgres.New(context.Background(), postgres.Config{URL: rawURL, TurnEvery: 10 * time.Millisecond, Timeout: 10 * time.Second})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -288,12 +288,13 @@ func TestManyMakeTheTablesAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 10 {
 		group.Go(func() {
-			s, err := postgres.Open(context.Background(), postgres.Config{URL: rawURL})
+			s, err := postgres.New(context.Background(), postgres.Config{URL: rawURL})
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if err := s.Close(); err != nil {
+			_, err = s.Checkpoint(context.Background())
+			if err := errors.Join(err, s.Close()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -317,7 +318,7 @@ func TestPeopleReadTheView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.RuntimeParams["search_path"] = pgx.Identifier{config.RuntimeParams["search_path"]}.Sanitize()
+	config.RuntimeParams["search_path"] = pgx.Identifier{inVersion(config.RuntimeParams["search_path"])}.Sanitize()
 	conn, err := pgx.ConnectConfig(context.Background(), config)
 	if err != nil {
 		t.Fatal(err)

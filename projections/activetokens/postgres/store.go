@@ -34,9 +34,8 @@ var (
 	_ projections.Shared     = (*Store)(nil)
 )
 
-// Open reads the URL and makes the tables where they are missing. A server that is away is no
-// error: the tables are made when it is there (PG5).
-func Open(ctx context.Context, c Config) (*Store, error) {
+// New reads the URL. The server is reached, and the tables are made, when they are needed (PG5).
+func New(ctx context.Context, c Config) (*Store, error) {
 	if c.Readers < 0 || c.Timeout < 0 || c.TurnEvery < 0 {
 		return nil, errors.New("read model: readers and times are positive")
 	}
@@ -52,9 +51,6 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{target: to, config: c, epoch: -1}
 	if err := s.connect(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	if err := s.prepare(ctx); err != nil && (!passing(err) || ctx.Err() != nil) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

@@ -67,8 +67,15 @@ func newURL(tb testing.TB) string {
 		tb.Fatal(shared.err)
 	}
 	schema := fmt.Sprintf("t%d_%d \u00fc", os.Getpid(), shared.next.Add(1))
-	tb.Cleanup(func() { execute(tb, shared.url, "DROP SCHEMA IF EXISTS "+pgx.Identifier{schema}.Sanitize()+" CASCADE") })
+	tb.Cleanup(func() {
+		execute(tb, shared.url, "DROP SCHEMA IF EXISTS "+pgx.Identifier{inVersion(schema)}.Sanitize()+" CASCADE")
+	})
 	return with(tb, shared.url, "search_path", schema)
+}
+
+// inVersion is the schema that is made for a search_path (PG4).
+func inVersion(searchPath string) string {
+	return fmt.Sprintf("%s_%d", searchPath, activetokens.Version)
 }
 
 // with adds a parameter to a URL.
@@ -84,7 +91,7 @@ func with(tb testing.TB, raw, name, value string) string {
 	return u.String()
 }
 
-// execute runs statements as somebody else would; the search_path of the URL holds.
+// execute runs statements as somebody else would, in the schema that belongs to the URL.
 func execute(tb testing.TB, rawURL string, statements ...string) {
 	tb.Helper()
 	config, err := pgx.ParseConfig(rawURL)
@@ -92,7 +99,7 @@ func execute(tb testing.TB, rawURL string, statements ...string) {
 		tb.Fatal(err)
 	}
 	if schema := config.RuntimeParams["search_path"]; schema != "" {
-		config.RuntimeParams["search_path"] = pgx.Identifier{schema}.Sanitize()
+		config.RuntimeParams["search_path"] = pgx.Identifier{inVersion(schema)}.Sanitize()
 	}
 	ctx := context.Background()
 	conn, err := pgx.ConnectConfig(ctx, config)
@@ -109,7 +116,7 @@ func execute(tb testing.TB, rawURL string, statements ...string) {
 
 func open(tb testing.TB, rawURL string) *postgres.Store {
 	tb.Helper()
-	s, err := postgres.Open(context.Background(), postgres.Config{URL: rawURL})
+	s, err := postgres.New(context.Background(), postgres.Config{URL: rawURL})
 	if err != nil {
 		tb.Fatalf("open: %v", err)
 	}
@@ -125,6 +132,16 @@ func opened(tb testing.TB, rawURL string) *postgres.Store {
 			tb.Error(err)
 		}
 	})
+	return s
+}
+
+// made is a store whose tables are there.
+func made(tb testing.TB, rawURL string) *postgres.Store {
+	tb.Helper()
+	s := opened(tb, rawURL)
+	if _, err := s.Checkpoint(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
 	return s
 }
 

@@ -9,10 +9,16 @@ import (
 	"github.com/logoutd/logoutd/projections"
 )
 
-// Acquire implements projections.Projection (S4).
+// Acquire implements projections.Projection (S4, S7).
 func (s *Store) Acquire(ctx context.Context) (projections.Checkpoint, error) {
+	if err := s.open(ctx); err != nil {
+		return projections.Checkpoint{}, err
+	}
+	if s.damaged.Load() {
+		return projections.Checkpoint{}, s.damage()
+	}
 	var epoch int64
-	err := s.writer.QueryRowContext(ctx, "UPDATE checkpoint SET epoch = epoch + 1 RETURNING epoch").Scan(&epoch)
+	err := s.file.writer.QueryRowContext(ctx, "UPDATE checkpoint SET epoch = epoch + 1 RETURNING epoch").Scan(&epoch)
 	if err != nil {
 		return projections.Checkpoint{}, s.mapError(err)
 	}
@@ -22,7 +28,12 @@ func (s *Store) Acquire(ctx context.Context) (projections.Checkpoint, error) {
 
 // Checkpoint implements projections.Projection.
 func (s *Store) Checkpoint(ctx context.Context) (projections.Checkpoint, error) {
-	c, _, err := scanCheckpoint(s.readers.QueryRowContext(ctx, selectCheckpoint))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.file == nil {
+		return projections.Checkpoint{}, s.mapError(errNotOpen)
+	}
+	c, _, err := scanCheckpoint(s.file.readers.QueryRowContext(ctx, selectCheckpoint))
 	return c, s.mapError(err)
 }
 
@@ -44,18 +55,24 @@ func scanCheckpoint(row *sql.Row) (projections.Checkpoint, int64, error) {
 
 // Apply implements projections.Projection: one transaction (P1–P5).
 func (s *Store) Apply(ctx context.Context, from eventstore.Position, events []eventstore.Recorded) error {
-	if len(events) == 0 {
+	switch {
+	case len(events) == 0:
 		return nil
+	case s.file == nil:
+		return s.mapError(errNotOpen)
+	case s.damaged.Load():
+		return s.damage()
 	}
+	write := &s.file.write
 	// The driver starts a goroutine per statement to watch a context; the loops below look
 	// at it themselves, and a transaction that has begun to commit is not broken off.
 	inside := context.WithoutCancel(ctx)
-	tx, err := s.writer.BeginTx(inside, nil)
+	tx, err := s.file.writer.BeginTx(inside, nil)
 	if err != nil {
 		return s.mapError(err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing, before it the error is known
-	at, epoch, err := scanCheckpoint(tx.StmtContext(inside, s.write.checkpoint).QueryRowContext(inside))
+	at, epoch, err := scanCheckpoint(tx.StmtContext(inside, write.checkpoint).QueryRowContext(inside))
 	switch {
 	case err != nil:
 		return s.mapError(err)
@@ -65,12 +82,12 @@ func (s *Store) Apply(ctx context.Context, from eventstore.Position, events []ev
 		return &projections.MovedError{Expected: from, Actual: at.Position}
 	}
 	changes := s.reducer.Reduce(at, events)
-	b := batch{ctx: ctx, inside: inside, tx: tx, statements: &s.write, args: &s.buffer}
+	b := batch{ctx: ctx, inside: inside, tx: tx, statements: write, args: &s.buffer}
 	if err := b.write(changes, events); err != nil {
 		return s.mapError(err)
 	}
 	to := changes.Checkpoint
-	moved, err := affected(tx.StmtContext(inside, s.write.move).ExecContext(inside,
+	moved, err := affected(tx.StmtContext(inside, write.move).ExecContext(inside,
 		int64(to.Position), to.Last.Stream, int64(to.Last.Revision), to.Last.ID[:], int64(from), s.epoch)) //nolint:gosec // read back unsigned
 	if err != nil {
 		return s.mapError(err)

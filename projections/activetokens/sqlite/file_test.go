@@ -40,11 +40,11 @@ func TestRefusesFilesThatAreNotItsOwn(t *testing.T) {
 	}{
 		"newer": {
 			spoil: func(tb testing.TB, path string) { execute(tb, path, "PRAGMA user_version = 3") },
-			is:    projections.ErrVersion, says: "newer than 2",
+			is:    projections.ErrVersion, says: "has version 3, this logoutd needs 2",
 		},
 		"older": {
 			spoil: func(tb testing.TB, path string) { execute(tb, path, "PRAGMA user_version = 0") },
-			is:    projections.ErrVersion, says: "delete the file to rebuild it",
+			is:    projections.ErrVersion, says: "has version 0",
 		},
 		"somebody else's": {
 			spoil: func(tb testing.TB, path string) {
@@ -59,7 +59,7 @@ func TestRefusesFilesThatAreNotItsOwn(t *testing.T) {
 					tb.Fatal(err)
 				}
 			},
-			is: projections.ErrCorrupt, says: "delete the file to rebuild it",
+			is: projections.ErrCorrupt, says: "corrupt",
 		},
 		"cut short": {
 			spoil: func(tb testing.TB, path string) {
@@ -67,13 +67,14 @@ func TestRefusesFilesThatAreNotItsOwn(t *testing.T) {
 					tb.Fatal(err)
 				}
 			},
-			is: projections.ErrCorrupt, says: "delete the file to rebuild it",
+			is: projections.ErrCorrupt, says: "corrupt",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "read.db")
-			if err := open(t, path).Close(); err != nil {
+			s := open(t, path)
+			if err := errors.Join(acquire(s), s.Close()); err != nil {
 				t.Fatal(err)
 			}
 			c.spoil(t, path)
@@ -81,12 +82,10 @@ func TestRefusesFilesThatAreNotItsOwn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path})
-			if err == nil {
-				_, err = s.Acquire(context.Background()) // at the latest
-				if err2 := s.Close(); err2 != nil {
-					t.Error(err2)
-				}
+			s = open(t, path)
+			err = acquire(s)
+			if err := s.Close(); err != nil {
+				t.Error(err)
 			}
 			if err == nil || (c.is != nil && !errors.Is(err, c.is)) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), path) {
 				t.Errorf("open: %v, want %q and the path", err, c.says)
@@ -101,6 +100,11 @@ func TestRefusesFilesThatAreNotItsOwn(t *testing.T) {
 	}
 }
 
+func acquire(s *sqlite.Store) error {
+	_, err := s.Acquire(context.Background())
+	return err
+}
+
 func remove(tb testing.TB, path string) {
 	tb.Helper()
 	if err := os.Remove(path); err != nil {
@@ -112,7 +116,7 @@ func TestAnyPathIsAPath(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a?b=c&mode=ro #%41 ü.db")
 	s := open(t, path)
-	if err := s.Close(); err != nil {
+	if err := errors.Join(acquire(s), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)
@@ -125,7 +129,7 @@ func TestAnyPathIsAPath(t *testing.T) {
 	if got := s.Describe().Location; got != path {
 		t.Errorf("location %q", got)
 	}
-	if _, err := sqlite.Open(context.Background(), sqlite.Config{Path: filepath.Join(t.TempDir(), "no", "where.db")}); err == nil {
+	if err := acquire(open(t, filepath.Join(t.TempDir(), "no", "where.db"))); err == nil {
 		t.Error("opened a file in a folder that does not exist")
 	}
 }

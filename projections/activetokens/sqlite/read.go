@@ -87,7 +87,12 @@ func sessionOf(key []byte) (refreshtoken.SessionID, error) {
 
 // read runs f in a read transaction, in which everything is of one moment (A10).
 func (s *Store) read(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := s.readers.BeginTx(ctx, nil)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.file == nil {
+		return s.mapError(errNotOpen)
+	}
+	tx, err := s.file.readers.BeginTx(ctx, nil)
 	if err != nil {
 		return s.mapError(err)
 	}

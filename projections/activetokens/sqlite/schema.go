@@ -73,19 +73,15 @@ func (s *Store) check(ctx context.Context) (empty bool, err error) {
 		return true, nil
 	case id != applicationID:
 		return false, fmt.Errorf("%s is not a read model of logoutd: choose another file", s.path)
-	case version > activetokens.Version:
-		return false, fmt.Errorf("%w: %s has version %d, newer than %d of this logoutd: use the newer logoutd, or delete the file to rebuild it",
-			projections.ErrVersion, s.path, version, activetokens.Version)
-	case version < activetokens.Version:
-		return false, fmt.Errorf("%w: %s has version %d, this logoutd needs %d: delete the file to rebuild it",
-			projections.ErrVersion, s.path, version, activetokens.Version)
+	case version != activetokens.Version:
+		return false, fmt.Errorf("%w: %s has version %d, this logoutd needs %d", projections.ErrVersion, s.path, version, activetokens.Version)
 	}
 	return false, nil
 }
 
 // create makes an empty file a read model, unless another process has just done so.
-func (s *Store) create(ctx context.Context) error {
-	tx, err := s.writer.BeginTx(ctx, nil)
+func (s *Store) create(ctx context.Context, writer *sql.DB) error {
+	tx, err := writer.BeginTx(ctx, nil)
 	if err != nil {
 		return s.mapError(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -17,7 +19,7 @@ import (
 
 // Config says where the read model is. Path is required; a zero value elsewhere is the default.
 type Config struct {
-	// Path of the file. It is made when it is missing; its directory must exist.
+	// Path of the file. It is made when it is missing; its folder must exist.
 	Path string
 	// CacheBytes is the page cache of the writer (S5). Default 64 MiB.
 	CacheBytes int
@@ -25,22 +27,34 @@ type Config struct {
 	Readers int
 }
 
-// Store is the read model. Its methods may be called from any number of goroutines.
+// Store is the read model. Its methods may be called from any number of goroutines, but for those
+// that the runner calls one after the other.
 type Store struct {
+	config  Config // with its defaults
 	path    string
-	writer  *sql.DB
-	readers *sql.DB
-	write   statements
 	epoch   int64 // of the last Acquire through this Store; -1 before
 	reducer activetokens.Reducer
 	buffer  arguments
+	damaged atomic.Bool // as somebody found who read or wrote it
+
+	mu   sync.RWMutex // held to read by who reads the file, to write by who opens or replaces it
+	file *file        // nil while it is not open
 }
 
-var _ activetokens.ReadModel = (*Store)(nil)
+// file is an open read model.
+type file struct {
+	writer  *sql.DB
+	readers *sql.DB
+	write   statements
+}
 
-// Open opens the file, or makes it. It starts no goroutine of its own. The errors are
-// projections.ErrVersion and projections.ErrCorrupt, besides those of the file system.
-func Open(ctx context.Context, c Config) (*Store, error) {
+var (
+	_ activetokens.ReadModel = (*Store)(nil)
+	_ projections.Rebuilder  = (*Store)(nil)
+)
+
+// New makes a read model of a file that Acquire opens (S7).
+func New(c Config) (*Store, error) {
 	if c.Path == "" || c.CacheBytes < 0 || c.Readers < 0 {
 		return nil, errors.New("read model: a path is required, sizes are positive")
 	}
@@ -54,22 +68,35 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read model %s: %w", c.Path, err)
 	}
-	// SQLite would make the file readable by everybody (S6); it copies the mode to its WAL.
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("read model: %w", err)
-	}
-	if err := file.Close(); err != nil {
-		return nil, fmt.Errorf("read model: %w", err)
-	}
-	s := &Store{path: path, epoch: -1}
-	if err := s.open(ctx, c); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	return &Store{config: c, path: path, epoch: -1}, nil
 }
 
-func (s *Store) open(ctx context.Context, c Config) error {
+// open opens the file, or makes it, unless it is open. The errors are projections.ErrVersion and
+// projections.ErrCorrupt, besides those of the file system.
+func (s *Store) open(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file != nil {
+		return nil
+	}
+	s.damaged.Store(false)
+	// SQLite would make the file readable by everybody (S6); it copies the mode to its WAL.
+	made, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("read model: %w", err)
+	}
+	if err := made.Close(); err != nil {
+		return fmt.Errorf("read model: %w", err)
+	}
+	f := &file{}
+	if err := s.connectAll(ctx, f); err != nil {
+		return errors.Join(err, s.mapError(f.close()))
+	}
+	s.file = f
+	return nil
+}
+
+func (s *Store) connectAll(ctx context.Context, f *file) error {
 	// A WAL of 64 MiB before it is copied back: a page changed by many batches is copied once.
 	const checkpointPages = 16384
 	const walBytes = checkpointPages * 4096
@@ -77,22 +104,33 @@ func (s *Store) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	if s.writer, err = connect(s.path, 1, "immediate",
+	if f.writer, err = connect(s.path, 1, "immediate",
 		"journal_mode(wal)", "synchronous(normal)",
 		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointPages),
 		fmt.Sprintf("journal_size_limit(%d)", walBytes),
-		cacheSize(c.CacheBytes)); err != nil {
+		cacheSize(s.config.CacheBytes)); err != nil {
 		return s.mapError(err)
 	}
-	if s.readers, err = connect(s.path, c.Readers, "deferred", "query_only(1)", cacheSize(c.CacheBytes/8)); err != nil {
+	if f.readers, err = connect(s.path, s.config.Readers, "deferred", "query_only(1)", cacheSize(s.config.CacheBytes/8)); err != nil {
 		return s.mapError(err)
 	}
 	if empty {
-		if err := s.create(ctx); err != nil {
+		if err := s.create(ctx, f.writer); err != nil {
 			return err
 		}
 	}
-	return s.mapError(s.write.prepare(ctx, s.writer))
+	return s.mapError(f.write.prepare(ctx, f.writer))
+}
+
+// close writes the WAL back and lets go of the file.
+func (f *file) close() error {
+	var errs []error
+	for _, db := range [...]*sql.DB{f.readers, f.writer} { // the last one out merges the WAL
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func cacheSize(bytes int) string { return fmt.Sprintf("cache_size(%d)", -max(1, bytes/1024)) }
@@ -118,11 +156,16 @@ func (s *Store) Describe() projections.Description {
 
 // Close writes the WAL back and lets go of the file.
 func (s *Store) Close() error {
-	var errs []error
-	for _, db := range [...]*sql.DB{s.readers, s.writer} { // the last one out merges the WAL
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closeLocked()
+}
+
+func (s *Store) closeLocked() error {
+	if s.file == nil {
+		return nil
 	}
-	return s.mapError(errors.Join(errs...))
+	f := s.file
+	s.file = nil
+	return s.mapError(f.close())
 }

@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"context"
 	"flag"
 	"path/filepath"
 	"testing"
@@ -34,7 +33,7 @@ func fresh(tb testing.TB) activetokenstest.Open {
 
 func open(tb testing.TB, path string) *sqlite.Store {
 	tb.Helper()
-	s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path})
+	s, err := sqlite.New(sqlite.Config{Path: path})
 	if err != nil {
 		tb.Fatalf("open: %v", err)
 	}
