@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/projections"
 )
 
@@ -93,22 +94,34 @@ func TestAReadModelIsRebuiltBesideItself(t *testing.T) {
 
 func TestARebuildThatIsToldToStopReplacesNothing(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r, m := newRebuildRig(t, projections.ErrCorrupt)
-		m.beside.fail = func(attempt int) error {
-			if attempt > 1 {
-				return errors.New("disk full")
+	for name, hold := range map[string]func(r *rig, m *rebuildable){
+		"while it cannot write": func(_ *rig, m *rebuildable) {
+			m.beside.fail = func(attempt int) error {
+				if attempt > 1 {
+					return errors.New("disk full")
+				}
+				return nil
 			}
-			return nil
-		}
-		r.others(5)
-		r.start()
-		time.Sleep(time.Minute)
-		r.stop()
-		if m.spoil == nil || m.beside.at.Position != 2 {
-			t.Errorf("replaced by one that is at %s", m.beside.at.Position)
-		}
-	})
+		},
+		"while it waits for events": func(r *rig, _ *rebuildable) {
+			r.store.Tamper(func(e *eventstore.Recorded) bool { return e.Position <= 2 })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r, m := newRebuildRig(t, projections.ErrCorrupt)
+				hold(r, m)
+				r.others(5)
+				r.start()
+				time.Sleep(time.Minute)
+				r.stop()
+				if m.spoil == nil || m.beside.at.Position != 2 {
+					t.Errorf("replaced by one that is at %s", m.beside.at.Position)
+				}
+			})
+		})
+	}
 }
 
 func TestARebuildOfAnEmptyStoreEnds(t *testing.T) {

@@ -123,6 +123,37 @@ func TestDamageThatAReaderFindsIsMended(t *testing.T) {
 	}
 }
 
+// Where somebody looks into the old file, its log stays when it is closed. It is not taken for the
+// new one's.
+func TestTheLogOfTheOldFileGoesWithIt(t *testing.T) {
+	t.Parallel()
+	theirs, ours := memstoretest.New(), memstoretest.New()
+	memstoretest.NewHistory(t, theirs).Other("something-else")
+	h := memstoretest.NewHistory(t, ours)
+	h.LogOut(h.Issue("ada", ""), "ada")
+	path := filepath.Join(t.TempDir(), "read.db")
+	s := open(t, path)
+	if err := errors.Join(acquire(s), s.Apply(context.Background(), 0, theirs.Events())); err != nil {
+		t.Fatal(err)
+	}
+	looking, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer looking.Close() //nolint:errcheck // only looks
+	var sessions int
+	if err := looking.QueryRow("SELECT count(*) FROM sessions").Scan(&sessions); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	live(t, ours, path).equalsRebuilt()
+	if kept, err := os.ReadFile(path + ".replaced"); err != nil || bytes.Contains(kept, []byte("ada")) {
+		t.Errorf("it took two rebuilds: the first one was spoiled and replaced as well, %v", err)
+	}
+}
+
 // A file that another program holds is waited for, and is not rebuilt.
 func TestALockedFileIsWaitedFor(t *testing.T) {
 	t.Parallel()
