@@ -104,11 +104,8 @@ func (r *reader) forward(ctx context.Context, after, upTo eventstore.Position) e
 	}
 	defer r.s.release()
 	return r.scan(upTo, func(it *pebble.Iterator) bool {
-		// The event after the position may be in the middle of a record that begins before it.
-		if after > 0 && it.SeekLT(recordKey(after+1)) {
-			return true
-		}
-		return it.First()
+		// The next event may be in the middle of its record: the last one that begins at or below it.
+		return it.SeekLT(recordKey(after + 2))
 	}, (*pebble.Iterator).Next)
 }
 

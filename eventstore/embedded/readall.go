@@ -40,21 +40,22 @@ func (s *Store) ReadAll(ctx context.Context, from eventstore.Position, dir event
 // allForward yields the events after one position up to another. It is false when the consumer
 // wants no more or has been told of an error.
 func (r *reader) allForward(ctx context.Context, after, upTo eventstore.Position, yield yielder) bool {
-	wanted := func(e *eventstore.Recorded) bool { return e.Position > after && e.Position <= upTo }
+	from := after
+	wanted := func(e *eventstore.Recorded) bool { return e.Position > from && e.Position <= upTo }
 	for after < upTo {
 		if err := r.forward(ctx, after, upTo); err != nil {
 			yield(eventstore.Recorded{}, err)
 			return false
 		}
-		if len(r.events) == 0 {
+		// A chunk that does not reach beyond the position would be read again for ever.
+		if len(r.events) == 0 || r.events[len(r.events)-1].Position <= after {
 			yield(eventstore.Recorded{}, r.missing(after+1))
 			return false
 		}
-		last := r.events[len(r.events)-1].Position
+		after = r.events[len(r.events)-1].Position
 		if !r.hand(ctx, wanted, yield) {
 			return false
 		}
-		after = max(after, last)
 	}
 	return true
 }
@@ -68,7 +69,7 @@ func (r *reader) allBackward(ctx context.Context, before eventstore.Position, yi
 			yield(eventstore.Recorded{}, err)
 			return
 		}
-		if len(r.events) == 0 {
+		if len(r.events) == 0 || r.events[len(r.events)-1].Position >= before {
 			yield(eventstore.Recorded{}, r.missing(before-1))
 			return
 		}

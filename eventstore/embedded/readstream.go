@@ -55,6 +55,10 @@ func (s *Store) streamForward(ctx context.Context, stream string, from, to uint6
 				return
 			}
 			last := r.events[len(r.events)-1].Revision
+			if last < from { // the same chunk again, for ever
+				yield(eventstore.Recorded{}, readError(s.cfg.Dir, "stream "+stream, errRecord))
+				return
+			}
 			if !r.hand(ctx, wanted, yield) || last >= to {
 				return
 			}
@@ -75,6 +79,10 @@ func (s *Store) streamBackward(ctx context.Context, stream string, from uint64) 
 				return
 			}
 			last := r.events[len(r.events)-1].Revision
+			if last > from {
+				yield(eventstore.Recorded{}, readError(s.cfg.Dir, "stream "+stream, errRecord))
+				return
+			}
 			if !r.hand(ctx, wanted, yield) || last == 0 {
 				return
 			}

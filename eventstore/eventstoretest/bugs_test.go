@@ -49,6 +49,7 @@ const (
 	causeForUnknown     bug = "says of a stored append that it was cancelled"
 	validatesNothing    bug = "validates nothing"
 	smallLimits         bug = "has limits of its own"
+	stopsAtLarge        bug = "reads no further than an append at the limit that is not the first"
 	usableAfterClose    bug = "goes on after close"
 	closeWakesNobody    bug = "lets subscribers wait after close"
 )
@@ -67,6 +68,16 @@ func (m *memory) validate(a eventstore.Append) error {
 		return eventstore.ErrTooLarge
 	}
 	return a.Validate()
+}
+
+// stopAtLarge keeps what a reader sees who cannot pass a large event unless it is where the reading begins.
+func (m *memory) stopAtLarge(rs []eventstore.Recorded) (seen []eventstore.Recorded, stopped bool) {
+	for i, r := range rs {
+		if i > 0 && len(r.Data) > eventstore.MaxAppendBytes/2 && m.bug.is(stopsAtLarge) {
+			return rs[:i], true
+		}
+	}
+	return rs, false
 }
 
 // pause lets others in, in the middle of something.
@@ -144,6 +155,7 @@ func (m *memory) Subscribe(ctx context.Context, after eventstore.Position) iter.
 					news = append(news, r)
 				}
 			}
+			news, stopped := m.stopAtLarge(news)
 			err := m.ready(ctx)
 			m.mu.Unlock()
 			if err == nil && m.bug.is(historyOnly) && !first && len(news) > 0 {
@@ -160,6 +172,9 @@ func (m *memory) Subscribe(ctx context.Context, after eventstore.Position) iter.
 					return
 				}
 				after = r.Position
+			}
+			if stopped {
+				return
 			}
 			if first && len(news) > 0 && m.bug.is(losesAtHandOver) {
 				m.mu.Lock()

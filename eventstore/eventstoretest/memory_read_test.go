@@ -67,12 +67,13 @@ func (m *memory) ReadStream(ctx context.Context, stream string, from uint64, dir
 
 func (m *memory) ReadAll(ctx context.Context, from eventstore.Position, dir eventstore.Direction) iter.Seq2[eventstore.Recorded, error] {
 	return m.sequence(func() ([]eventstore.Recorded, error) {
-		return slices.DeleteFunc(directed(m.log[:m.visible], dir), func(r eventstore.Recorded) bool {
+		rs, _ := m.stopAtLarge(slices.DeleteFunc(directed(m.log[:m.visible], dir), func(r eventstore.Recorded) bool {
 			if m.bug.is(inclusive) && r.Position == from {
 				return false
 			}
 			return dir == eventstore.Forward && r.Position <= from || dir == eventstore.Backward && r.Position >= from
-		}), m.ready(ctx)
+		}))
+		return rs, m.ready(ctx)
 	})
 }
 

@@ -60,7 +60,7 @@ func Patience(d time.Duration) Option {
 // Clauses lists every check, in the order of the contract.
 func Clauses() []Clause {
 	return slices.Concat(appendClauses(), orderClauses(), repeatClauses(), loadClauses(), readClauses(),
-		subscribeClauses(), cancelClauses(), limitClauses(), closeClauses(), modelClauses())
+		subscribeClauses(), crossingClauses(), cancelClauses(), limitClauses(), closeClauses(), modelClauses())
 }
 
 // Run checks a store against every clause, each check as a subtest with a store from open.

@@ -98,6 +98,7 @@ func broken() map[bug][]string {
 		causeForUnknown:     {"E13/an append that is cancelled under way says what it knows"},
 		validatesNothing:    {"E14/an append that breaks a rule is invalid and stores nothing", "E14/an append over a limit is too large and stores nothing"},
 		smallLimits:         {"E14/an append at the limit is stored"},
+		stopsAtLarge:        {"E9/a read passes appends at the limit", "E10/a subscription passes appends at the limit"},
 		usableAfterClose:    {"E16/after close every call answers unavailable"},
 		closeWakesNobody:    {"E16/close ends the calls that wait"},
 	}
