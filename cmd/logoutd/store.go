@@ -43,6 +43,7 @@ func openStore(p place, log zerolog.Logger) (*store, error) {
 	if p.spec == config.Embedded {
 		s, err := embedded.Open(embedded.Config{
 			Dir: p.folder, CacheBytes: int64(p.cacheMiB) << 20, MinFreeBytes: int64(p.minFreeMiB) << 20,
+			Notify: tell(log, "event store takes no appends, commands are answered 503 until it does", "event store takes appends again"),
 		})
 		if err != nil {
 			return nil, err
@@ -52,13 +53,7 @@ func openStore(p place, log zerolog.Logger) (*store, error) {
 	remote, err := esdb.Open(esdb.Config{
 		ConnectionString: p.spec,
 		RetryMax:         2 * time.Second, // once the server is back, nobody waits longer
-		Notify: func(err error) {
-			if err != nil {
-				log.Warn().Err(err).Msg("event store lost, commands are answered 503 until it is back")
-				return
-			}
-			log.Info().Msg("event store is back")
-		},
+		Notify:           tell(log, "event store lost, commands are answered 503 until it is back", "event store is back"),
 	})
 	if err != nil {
 		return nil, err // eventstoredb: connection string: …
@@ -68,6 +63,17 @@ func openStore(p place, log zerolog.Logger) (*store, error) {
 		return nil, errors.Join(err, remote.Close())
 	}
 	return &store{Store: s, Closer: s}, nil
+}
+
+// tell logs that a store has come into trouble, and that it is out of it.
+func tell(log zerolog.Logger, begins, ends string) func(error) {
+	return func(err error) {
+		if err != nil {
+			log.Warn().Err(err).Msg(begins)
+			return
+		}
+		log.Info().Msg(ends)
+	}
 }
 
 // awaitHead asks a store for its head. One behind a network may be away while this program

@@ -116,6 +116,9 @@ func (s *Store) enqueue(ctx context.Context, r *request) error {
 		return s.unavailable()
 	default:
 	}
+	if err := s.trouble.halting(); err != nil {
+		return err
+	}
 	select {
 	case s.queue <- r:
 		return nil

@@ -23,6 +23,7 @@ import (
 func TestMain(m *testing.M) {
 	roles := map[string]func(string) error{
 		"hold":         hold,
+		"fault":        faultsOf,
 		"log rotation": lostIn(func(op errorfs.Op) bool { return op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".log") }),
 		"manifest": lostIn(func(op errorfs.Op) bool {
 			return op.Kind == errorfs.OpFileWrite && strings.Contains(op.Path, "MANIFEST")
@@ -60,7 +61,7 @@ func lostIn(fails func(errorfs.Op) bool) func(string) error {
 			}
 			return nil
 		}))
-		s, err := embedded.OpenFS(embedded.WithSmallTables(embedded.Config{Dir: "data", CacheBytes: 1 << 20}), fsys)
+		s, err := embedded.OpenFS(embedded.WithLittlePatience(embedded.WithSmallTables(embedded.Config{Dir: "data", CacheBytes: 1 << 20})), fsys)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,10 @@ func (s *Store) commit() {
 				s.fail(err)
 			}
 		}
+		s.finished.Add(1)
+		if s.trouble.halting() != nil {
+			s.trouble.wake()
+		}
 		// A failure before this group means that this one, too, is not known to be durable.
 		if s.failure.Load() != nil {
 			for _, r := range g.requests {

@@ -28,9 +28,19 @@
 //
 // # When the disk fails
 //
-// A write-ahead log that could not be written or synced leaves Pebble unusable and the outcome of
-// the last groups unknown. The store then fails for good: waiting appends answer
-// ErrOutcomeUnknown, every later call ErrUnavailable, and Failed is closed. Only a new process,
-// which replays the log, can go on. Free space is watched so that a full disk is an
-// ordinary ErrUnavailable long before.
+// What may pass by itself is trouble: as long as it lasts appends return ErrUnavailable with the
+// reason, reads go on, Trouble and Config.Notify tell it, and it ends when its cause does.
+//
+//  1. The disk has less free space than MinFreeBytes.
+//  2. A memtable cannot be written to a table. It stays in memory and in the log, and is tried again
+//     after pauses that grow up to 5 s.
+//  3. The next log or manifest cannot be created. It is tried again for 30 s, while appends under way wait.
+//  4. Groups are under way and none has become durable for 5 s: the disk hangs, or cannot keep up.
+//     Appends under way wait for the disk or for the end of their context.
+//
+// A log or a manifest that could not be written, synced or closed, or a folder that could not be synced,
+// leaves Pebble unusable and the outcome of the last groups unknown. The store then fails for good:
+// waiting appends return ErrOutcomeUnknown, every later call ErrUnavailable, and Failed is closed.
+// Only a new process, which replays the log, can go on. Close ends within CloseTimeout: on a disk
+// that hangs it fails the store, and leaves the folder locked until the process ends.
 package embedded

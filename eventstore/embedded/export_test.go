@@ -3,6 +3,7 @@ package embedded
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"time"
 
 	"github.com/logoutd/logoutd/eventstore"
 )
@@ -15,6 +16,16 @@ func WithSmallTables(c Config) Config {
 	c.memTableBytes = 256 << 10
 	return c
 }
+
+// WithLittlePatience makes a store call a slow group trouble, and a file that cannot be created a failure, early.
+func WithLittlePatience(c Config) Config {
+	const little = 100 * time.Millisecond
+	c.stallAfter, c.patience = little, little
+	return c
+}
+
+// FilterReady says whether ids that are new are known without a look-up.
+func (s *Store) FilterReady() bool { return s.filter.ready.Load() }
 
 // Applied is the position that Pebble shows, durable or not.
 func (s *Store) Applied() eventstore.Position { return eventstore.Position(s.applied.Load()) }

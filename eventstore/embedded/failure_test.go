@@ -127,8 +127,8 @@ func allUnavailable(t *testing.T, s *embedded.Store) {
 func TestFreeSpaceFloor(t *testing.T) {
 	t.Parallel()
 	mem := vfs.NewMem()
-	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 100 << 20, TotalBytes: 1 << 30})
-	s, err := embedded.OpenFS(embedded.Config{Dir: "data", CacheBytes: 1 << 20, MinFreeBytes: 50 << 20}, mem)
+	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 300 << 20, TotalBytes: 1 << 30})
+	s, err := embedded.OpenFS(embedded.Config{Dir: "data", CacheBytes: 1 << 20, MinFreeBytes: 200 << 20}, mem)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestFreeSpaceFloor(t *testing.T) {
 	if !errors.Is(err, eventstore.ErrUnavailable) {
 		t.Fatalf("append answers %v", err)
 	}
-	for _, part := range []string{"data folder data", "10 MiB free", "50 MiB needed"} {
+	for _, part := range []string{"data folder data", "10 MiB free", "200 MiB needed"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not say %q", err, part)
 		}
@@ -160,10 +160,14 @@ func TestFreeSpaceFloor(t *testing.T) {
 	if res, err := s.Append(ctx, stored); err != nil || !res.Duplicate {
 		t.Errorf("a repeated append answers %+v, %v", res, err)
 	}
+	if told := s.Trouble(); told == nil || told.Error() != err.Error() {
+		t.Errorf("the trouble is %v", told)
+	}
 	if s.Err() != nil {
 		t.Errorf("the store failed: %v", s.Err())
 	}
-	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 100 << 20, TotalBytes: 1 << 30})
+	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 300 << 20, TotalBytes: 1 << 30})
+	until(func() bool { return s.Trouble() == nil })
 	if _, err := s.Append(ctx, big()); err != nil {
 		t.Errorf("with room again, append answers %v", err)
 	}

@@ -64,19 +64,25 @@ func (f *idFilter) isNew(id eventstore.EventID) bool {
 }
 
 // fillFilter adds the ids that were stored before this run, beside the sequencer, who adds its own.
-// If reading fails the filter is never ready, and every id is looked up.
+// As long as reading fails the filter is not ready, and every id is looked up.
 func (s *Store) fillFilter() {
 	last := []byte(prefixID)
+	var between pause
 	for {
 		next, more, err := s.fillSome(last)
-		if err != nil {
-			return
-		}
-		if !more {
+		switch {
+		case err != nil:
+			between.grow()
+		case !more:
 			s.filter.ready.Store(true)
 			return
+		default:
+			last = next
+			between.reset()
 		}
-		last = next
+		if !between.wait(s.closing) {
+			return
+		}
 		select {
 		case <-s.closing:
 			return

@@ -15,11 +15,12 @@ const (
 )
 
 // pebbleOptions is the tuning that the benchmarks of this package were used to find.
-func pebbleOptions(fsys vfs.FS, cacheBytes int64, tableBytes uint64, onFatal func(error)) *pebble.Options {
+func pebbleOptions(fsys vfs.FS, cacheBytes int64, tableBytes uint64, events *pebble.EventListener, onFatal func(error)) *pebble.Options {
 	o := &pebble.Options{
 		FS:                 fsys,
 		FormatMajorVersion: pebble.FormatTableFormatV6,
 		Logger:             logger{onFatal: onFatal},
+		EventListener:      events,
 		CacheSize:          cacheBytes,
 		MemTableSize:       tableBytes,
 		// Three full memtables may wait for their flush before appends do.

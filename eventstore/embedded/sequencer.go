@@ -14,14 +14,13 @@ type sequencer struct {
 	s        *Store
 	position eventstore.Position // of the last event that was assigned one
 	at       int64               // recorded_at of the group being built; never goes back
-	guard    spaceGuard
-	key      []byte // scratch
-	value    []byte // scratch
+	key      []byte              // scratch
+	value    []byte              // scratch
 }
 
 // newSequencer goes on where the folder ends.
 func newSequencer(s *Store) (*sequencer, error) {
-	q := &sequencer{s: s, guard: spaceGuard{fs: s.fs, dir: s.cfg.Dir, floor: s.cfg.MinFreeBytes}}
+	q := &sequencer{s: s}
 	last, found, err := s.lastRecord()
 	if err != nil {
 		return nil, err
@@ -45,6 +44,7 @@ func (q *sequencer) run() {
 		if !ok {
 			return
 		}
+		s.started.Add(1)
 		if g.last != 0 {
 			if err := s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
 				panic(err) // nothing that a batch of this store can cause
@@ -86,7 +86,7 @@ func (q *sequencer) gather() (*group, bool) {
 
 func (q *sequencer) begin() {
 	q.at = max(q.at, q.s.cfg.Now().UnixNano())
-	q.guard.check()
+	q.s.guard.check()
 }
 
 // take decides one append. Refusals are answered with the group, for what they were decided from may
@@ -112,7 +112,7 @@ func (q *sequencer) decide(g *group, r *request) (eventstore.Result, error) {
 		q.s.counters.conflicts.Add(1)
 		return eventstore.Result{}, &eventstore.ConflictError{Stream: r.stream, Expected: r.expected, Actual: actual}
 	}
-	if err := q.guard.err; err != nil {
+	if err := q.s.trouble.err(); err != nil {
 		return eventstore.Result{}, err
 	}
 	first := uint64(0)
@@ -160,7 +160,7 @@ func (q *sequencer) write(g *group, r *request, revision uint64) eventstore.Resu
 	g.heads[r.stream] = h
 	g.last, g.events = q.position, g.events+n
 	g.bytes += r.size()
-	q.guard.written += r.size()
+	q.s.guard.written.Add(int64(r.size()))
 	return eventstore.Result{Revision: h.revision, Position: h.position}
 }
 

@@ -3,6 +3,8 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -22,25 +24,31 @@ type spaceGuard struct {
 	fs      vfs.FS
 	dir     string
 	floor   int64
-	checked time.Time
-	written int
-	err     error
+	trouble *trouble
+	written atomic.Int64 // since the last look
+
+	mu       sync.Mutex // the sequencer looks, and while it is refused the watcher
+	checked  time.Time
+	refusing bool
 }
 
 func (g *spaceGuard) check() {
 	if g.floor < 0 {
 		return
 	}
-	if g.err == nil && g.written < spaceBytes && time.Since(g.checked) < spaceInterval {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.refusing && g.written.Load() < spaceBytes && time.Since(g.checked) < spaceInterval {
 		return
 	}
-	g.checked, g.written, g.err = time.Now(), 0, nil
+	g.written.Store(0)
 	usage, err := g.fs.GetDiskUsage(g.dir)
-	if err != nil {
-		return // a file system that cannot tell is not full
+	g.checked = time.Now()
+	// A file system that cannot tell is not full.
+	if g.refusing = err == nil && usage.AvailBytes < uint64(g.floor); !g.refusing {
+		g.trouble.set(noSpace, nil)
+		return
 	}
-	if usage.AvailBytes < uint64(g.floor) {
-		g.err = unavailable(g.dir, fmt.Errorf("%w: %d MiB free, %d MiB needed; make room",
-			errSpace, usage.AvailBytes>>20, g.floor>>20))
-	}
+	g.trouble.set(noSpace, unavailable(g.dir, fmt.Errorf("%w: %d MiB free, %d MiB needed; make room",
+		errSpace, usage.AvailBytes>>20, g.floor>>20)))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -17,7 +18,7 @@ var _ eventstore.Store = (*Store)(nil)
 // Store is an event store in one folder. Its methods may be called from any goroutine.
 type Store struct {
 	cfg  Config
-	fs   *logFS
+	fs   *diskFS
 	db   *pebble.DB
 	lock *pebble.Lock
 
@@ -28,6 +29,12 @@ type Store struct {
 	// of the pipeline.
 	free       chan *group
 	committing chan *group
+
+	trouble *trouble
+	guard   spaceGuard
+	// Groups that the sequencer has begun to write and that the committer is done with: the watcher
+	// looks whether there is progress.
+	started, finished atomic.Uint64
 
 	durable  watermark
 	applied  atomic.Uint64 // position up to which Pebble shows events, durable or not yet
@@ -52,7 +59,7 @@ type Store struct {
 
 	// reading is held, shared, by every use of db outside the workers, and alone by Close.
 	reading sync.RWMutex
-	gone    bool
+	gone    atomic.Bool
 }
 
 // Open opens the store in cfg.Dir, and creates it in a folder that is empty or does not exist. What
@@ -85,7 +92,7 @@ func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, fs: &logFS{FS: fsys}, lock: lock,
+		cfg: cfg, lock: lock, trouble: newTrouble(),
 		queue:      make(chan *request, queueLen),
 		free:       make(chan *group, pipelineDepth),
 		committing: make(chan *group, pipelineDepth),
@@ -94,10 +101,14 @@ func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
 		failed:     make(chan struct{}),
 		lost:       make(chan struct{}),
 	}
-	s.fs.lose = s.lose
+	s.fs = &diskFS{
+		FS: fsys, dir: cfg.Dir, patience: cfg.patience, trouble: s.trouble,
+		closing: s.closing, ending: make(chan struct{}), lose: s.lose,
+	}
+	s.guard.fs, s.guard.dir, s.guard.floor, s.guard.trouble = s.fs, cfg.Dir, cfg.MinFreeBytes, s.trouble
 	// Heads are a quarter of the cache: a Load that finds one there searches nothing.
 	s.cache, s.filter = newHeadCache(cfg.CacheBytes/4), newIDFilter()
-	opts := pebbleOptions(s.fs, cfg.CacheBytes-cfg.CacheBytes/4, cfg.memTableBytes, s.lose)
+	opts := pebbleOptions(s.fs, cfg.CacheBytes-cfg.CacheBytes/4, cfg.memTableBytes, s.events(), s.lose)
 	opts.Lock = lock
 	if err := s.guarded(func() (err error) {
 		s.db, err = pebble.Open(cfg.Dir, opts)
@@ -118,12 +129,14 @@ func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
 	s.workers.Go(seq.run)
 	s.workers.Go(s.commit)
 	s.workers.Go(s.fillFilter)
+	s.workers.Go(s.watch)
 	return s, nil
 }
 
 // Close stops taking appends, waits for those under way, and releases the folder. Every later call
 // answers ErrUnavailable. It reports the failure of a store that has failed; the folder of such a
-// store may stay locked until the process ends. A second Close answers the same as the first.
+// store may stay locked until the process ends. A disk that does not let it finish within
+// CloseTimeout fails the store. A second Close answers the same as the first.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
@@ -133,14 +146,19 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) shut() error {
+	late := time.AfterFunc(s.cfg.CloseTimeout, func() {
+		s.lose(fmt.Errorf("not closed within %s: the disk has not completed what is under way, and may do so later", s.cfg.CloseTimeout))
+	})
+	defer late.Stop()
 	err := s.guarded(func() error {
 		s.workers.Wait()
-		s.reading.Lock()
-		s.gone = true
+		s.gone.Store(true)
+		s.reading.Lock() // waits for those who read
 		s.reading.Unlock()
 		s.halt()
 		s.cache.close()
 		s.fs.strict.Store(false)
+		close(s.fs.ending)
 		return s.db.Close()
 	})
 	if s.isLost() {
@@ -220,8 +238,12 @@ func (s *Store) unavailable() error {
 
 // acquire lets the caller read db until release.
 func (s *Store) acquire() error {
+	ended := func() bool { return s.gone.Load() || s.failure.Load() != nil }
+	if ended() { // a reader that hangs must not hang those who come after Close
+		return s.unavailable()
+	}
 	s.reading.RLock()
-	if s.gone || s.failure.Load() != nil {
+	if ended() {
 		s.reading.RUnlock()
 		return s.unavailable()
 	}
