@@ -51,6 +51,7 @@ func TestServeRefusesABadStart(t *testing.T) {
 		"a duration that is none":          {args: []string{"--token-ttl=soon"}, code: exitUsage, says: []string{"--token-ttl"}},
 		"a session shorter than its token": {args: []string{"--family-ttl=1h"}, code: exitUsage, says: []string{"--family-ttl", "--token-ttl"}},
 		"a subject prefix with a wildcard": {args: []string{"--subject-prefix=a.*"}, code: exitUsage, says: []string{"prefix"}},
+		"no room for the store":            {args: []string{"--min-free-mib=142"}, code: exitUsage, says: []string{"--min-free-mib", "143"}},
 		"no place for the queue":           {args: []string{"--queue-limit=0"}, code: exitUsage, says: []string{"--queue-limit"}},
 		"a key file that others can read": {code: exitFailed, says: []string{"keys", "chmod 600"}, prepare: func(t *testing.T, data string) {
 			write(t, filepath.Join(data, "keys"), "k AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", 0o644)

@@ -11,7 +11,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/logoutd/logoutd/commands/natsapi"
+	"github.com/logoutd/logoutd/eventstore/embedded"
 )
+
+// leastFreeMiB is embedded.LeastFreeBytes, rounded up.
+const leastFreeMiB = (embedded.LeastFreeBytes + 1<<20 - 1) >> 20
 
 // Serve are the settings of a running logoutd.
 type Serve struct {
@@ -44,7 +48,8 @@ type Serve struct {
 	FamilyTTL time.Duration
 	// CacheMiB is the block cache of the embedded store. Too small, and every logout reads the disk.
 	CacheMiB int
-	// MinFreeMiB of disk must be free, else commands are answered 503 before the disk is full.
+	// MinFreeMiB of disk must be free, else commands are answered 503 before the disk is full. It
+	// must cover what the store reserves and writes before it looks again.
 	MinFreeMiB int
 	// LogLevel and LogFormat shape the log on standard error.
 	LogLevel  string
@@ -110,7 +115,8 @@ func (s *Serve) Complete(f Flags) error {
 	bad(s.TokenTTL >= time.Second, "--token-ttl %s: want at least 1s", s.TokenTTL)
 	bad(s.FamilyTTL >= s.TokenTTL, "--family-ttl %s: want at least --token-ttl, which is %s", s.FamilyTTL, s.TokenTTL)
 	bad(s.CacheMiB >= 8 && s.CacheMiB <= 1<<20, "--cache-mib %d: want 8 or more", s.CacheMiB)
-	bad(s.MinFreeMiB >= 1, "--min-free-mib %d: want 1 or more", s.MinFreeMiB)
+	bad(s.MinFreeMiB >= leastFreeMiB, "--min-free-mib %d: want %d or more, which is what the store may take before it notices",
+		s.MinFreeMiB, leastFreeMiB)
 	_, err := zerolog.ParseLevel(s.LogLevel)
 	bad(err == nil && s.LogLevel != "", "--log-level %s: want debug, info, warn or error", s.LogLevel)
 	bad(s.LogFormat == "auto" || s.LogFormat == "console" || s.LogFormat == "json",
