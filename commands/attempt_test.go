@@ -59,8 +59,8 @@ func TestAStoreThatHangsIsUnavailableInTime(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	issued := h.mustIssue("alice")
-	p := h.another(stuck{h.journal, t})
-	p.Timeout = time.Millisecond
+	p := h.another(h.store)
+	p.Journal, p.Timeout = stuck{h.journal, t}, time.Millisecond
 	_, err := p.LogoutUser(context.Background(), logout("alice", issued.RefreshToken))
 	wantCode(t, err, commands.CodeUnavailable)
 	_, err = p.IssueRefreshToken(context.Background(), commands.IssueRefreshToken{Envelope: command(), UserID: user("alice")})

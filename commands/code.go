@@ -19,57 +19,39 @@ const (
 	CodeInternal                       // 500: a fault of logoutd; its log has the cause
 	CodeUnavailable                    // 503: nothing was done; come again
 	CodeOutcomeUnknown                 // 504: repeat with the same command_id
-
-	minCode = CodeInvalidCommand
-	maxCode = CodeOutcomeUnknown
 )
 
-// String is the stable name in reply bodies.
-func (c Code) String() string {
+// shown is what a caller sees of a code: the stable name in reply bodies, the HTTP-like number, and what to
+// do where the error itself says nothing to a caller.
+type shown struct {
+	name    string
+	status  int
+	message string
+}
+
+func (c Code) shown() shown {
 	switch c {
 	case CodeInvalidCommand:
-		return "invalid_command"
+		return shown{"invalid_command", 400, "command is too large to be recorded"} // the text of the store names the stream
 	case CodeNotFound:
-		return "not_found"
+		return shown{"not_found", 404, "no such session or user"}
 	case CodeConflict:
-		return "conflict"
+		return shown{"conflict", 409, "what the command would create exists"}
 	case CodeInternal:
-		return "internal"
+		return shown{"internal", 500, "internal error; the log of logoutd has the cause under this command_id"}
 	case CodeUnavailable:
-		return "unavailable"
+		return shown{"unavailable", 503, "nothing was done; try again"}
 	case CodeOutcomeUnknown:
-		return "outcome_unknown"
+		return shown{"outcome_unknown", 504, "the outcome is not known; repeat with the same command_id"}
 	}
-	return ""
+	return shown{}
 }
+
+// String is the stable name in reply bodies.
+func (c Code) String() string { return c.shown().name }
 
 // Status is the HTTP-like number.
-func (c Code) Status() int {
-	switch c {
-	case CodeInvalidCommand:
-		return 400
-	case CodeNotFound:
-		return 404
-	case CodeConflict:
-		return 409
-	case CodeInternal:
-		return 500
-	case CodeUnavailable:
-		return 503
-	case CodeOutcomeUnknown:
-		return 504
-	}
-	return 0
-}
-
-// Codes lists the closed set.
-func Codes() []Code {
-	var all []Code
-	for c := minCode; c <= maxCode; c++ {
-		all = append(all, c)
-	}
-	return all
-}
+func (c Code) Status() int { return c.shown().status }
 
 // The reasons of CodeUnavailable that are made here.
 var (
@@ -134,19 +116,5 @@ func PublicMessage(err error) string {
 	case errors.Is(err, ErrShare):
 		return "nothing was done: " + ErrShare.Error() + "; try again"
 	}
-	switch CodeOf(err) {
-	case CodeInvalidCommand:
-		return "command is too large to be recorded" // the text of the store names the stream
-	case CodeConflict:
-		return "what the command would create exists"
-	case CodeNotFound:
-		return "no such session or user"
-	case CodeUnavailable:
-		return "nothing was done; try again"
-	case CodeOutcomeUnknown:
-		return "the outcome is not known; repeat with the same command_id"
-	case CodeInternal:
-		return "internal error; the log of logoutd has the cause under this command_id"
-	}
-	return ""
+	return CodeOf(err).shown().message
 }

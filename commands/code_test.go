@@ -12,12 +12,23 @@ import (
 	"github.com/logoutd/logoutd/eventstore/codec"
 )
 
+// codes lists the closed set.
+func codes() []commands.Code {
+	var all []commands.Code
+	for c := range commands.Code(255) {
+		if c.String() != "" {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 func TestEveryCodeHasANameAndAStatusOfItsOwn(t *testing.T) {
 	t.Parallel()
 	want := map[string]int{
 		"invalid_command": 400, "not_found": 404, "conflict": 409, "internal": 500, "unavailable": 503, "outcome_unknown": 504,
 	}
-	codes := commands.Codes()
+	codes := codes()
 	for _, c := range codes {
 		if want[c.String()] != c.Status() || c.Status() == 0 {
 			t.Errorf("code %d: %q %d", c, c.String(), c.Status())
@@ -74,7 +85,7 @@ func TestEveryErrorHasACodeAndTellsNoMoreThanItMay(t *testing.T) {
 		}
 		seen[c.want] = true
 	}
-	for _, code := range commands.Codes() {
+	for _, code := range codes() {
 		if !seen[code] && code != commands.CodeNotFound { // which no verb answers yet
 			t.Errorf("no error has the code %s", code)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
+	"github.com/logoutd/logoutd/commands/credential"
 	"github.com/logoutd/logoutd/eventstore"
 	"github.com/logoutd/logoutd/eventstore/codec"
 )
@@ -63,7 +64,7 @@ func (p *Processor) commit(ctx context.Context, env *Envelope, d decision) (reco
 	case err == nil && result.Duplicate:
 		return p.recall(ctx, env, d.stream, result.Revision)
 	}
-	return record{position: result.Position, event: d.events[len(d.events)-1]}, hidePointer(d.stream, err)
+	return record{position: result.Position, event: d.events[len(d.events)-1]}, credential.HidePointer(d.stream, err)
 }
 
 // resolve finds out what became of an append whose outcome is unknown: it repeats the same append,
@@ -128,7 +129,7 @@ func (p *Processor) read(ctx context.Context, stream string, revision uint64) (e
 		if err == nil {
 			decoded, err = codec.Decode(recorded)
 		}
-		return recorded, decoded, hidePointer(stream, err)
+		return recorded, decoded, credential.HidePointer(stream, err)
 	}
 	return eventstore.Recorded{}, codec.Decoded{}, fmt.Errorf("%w: an event that was stored cannot be found", eventstore.ErrCorrupt)
 }

@@ -68,27 +68,15 @@ func (p *Processor) IssueRefreshToken(ctx context.Context, c IssueRefreshToken) 
 	if err != nil {
 		return IssueReceipt{}, err
 	}
-	token, err := p.mint(issued)
-	if err != nil {
-		return IssueReceipt{}, err
+	// The key that made it first makes it again: the same token for ever.
+	token, err := ring.Mint(issued.KeyID, issued.SessionID, 0)
+	if err != nil { // the session is there: "nothing was done" would be untrue
+		return IssueReceipt{}, fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
 	}
 	return IssueReceipt{
 		CommandID: c.CommandID, Position: left.position, SessionID: issued.SessionID,
 		RefreshToken: token, ExpiresAt: issued.ExpiresAt,
 	}, nil
-}
-
-// mint makes the token of a family again, with the key that made it first: the same for ever.
-func (p *Processor) mint(issued refreshtoken.Issued) (credential.Secret, error) {
-	ring, err := p.Keys.Ring()
-	if err != nil {
-		return credential.Secret{}, err
-	}
-	token, err := ring.Mint(issued.KeyID, issued.SessionID, 0)
-	if err != nil { // the session is there: "nothing was done" would be untrue
-		return token, fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
-	}
-	return token, nil
 }
 
 // issue appends the first event of a family, as the event at an index of its command, or finds

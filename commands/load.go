@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"iter"
 
 	"github.com/logoutd/logoutd/aggregates/refreshtoken"
 	"github.com/logoutd/logoutd/eventstore"
@@ -15,41 +14,24 @@ func (p *Processor) family(ctx context.Context, session refreshtoken.SessionID) 
 	if err != nil {
 		return refreshtoken.State{}, 0, err
 	}
-	if loaded.Snapshot == nil {
-		state, err := fold(refreshtoken.State{}, each(loaded.Events))
-		return state, loaded.Revision, err
-	}
 	state, usable := codec.DecodeSnapshot(loaded.Snapshot)
-	if usable {
-		state, err = fold(state, each(loaded.Events))
-		return state, loaded.Revision, err
-	}
-	// Another version wrote the snapshot: replay. What is read may be newer than Revision;
-	// then the append conflicts, and the next attempt sees both at one place.
-	state, err = fold(refreshtoken.State{}, p.Journal.ReadStream(ctx, session.Stream(), 0, eventstore.Forward))
-	return state, loaded.Revision, err
-}
-
-func fold(state refreshtoken.State, events iter.Seq2[eventstore.Recorded, error]) (refreshtoken.State, error) {
-	for recorded, err := range events {
-		if err != nil {
-			return state, err
+	if loaded.Snapshot != nil && !usable {
+		// Another version wrote the snapshot: replay. What is read may be newer than Revision;
+		// then the append conflicts, and the next attempt sees both at one place.
+		loaded.Events = nil
+		for recorded, err := range p.Journal.ReadStream(ctx, session.Stream(), 0, eventstore.Forward) {
+			if err != nil {
+				return refreshtoken.State{}, 0, err
+			}
+			loaded.Events = append(loaded.Events, recorded)
 		}
+	}
+	for _, recorded := range loaded.Events {
 		decoded, err := codec.Decode(recorded)
 		if err != nil {
-			return state, err
+			return refreshtoken.State{}, 0, err
 		}
 		state = state.Apply(decoded.Event)
 	}
-	return state, nil
-}
-
-func each(events []eventstore.Recorded) iter.Seq2[eventstore.Recorded, error] {
-	return func(yield func(eventstore.Recorded, error) bool) {
-		for _, e := range events {
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
+	return state, loaded.Revision, nil
 }

@@ -55,9 +55,12 @@ type lane struct {
 }
 
 type job struct {
-	run  func()
-	keys Keys
+	run      func()
+	counters counters
 }
+
+// counters are those of the queue, and of the token, the user and the client, if there is one.
+type counters [4]*atomic.Int64
 
 // NewQueue makes a queue of at most limit jobs, waiting ones and running ones together.
 func NewQueue(limit int) *Queue {
@@ -72,11 +75,15 @@ func (q *Queue) Submit(keys Keys, run func()) error {
 	if q.closed {
 		return ErrShuttingDown
 	}
-	if err := q.take(keys); err != nil {
+	l := &q.lanes[keys.Token%lanes]
+	all := counters{&q.pending, &l.pending, &q.users[keys.User%lanes]}
+	if keys.Client != 0 {
+		all[3] = &q.clients[keys.Client%lanes]
+	}
+	if err := q.take(all); err != nil {
 		return err
 	}
-	l := &q.lanes[keys.Token%lanes]
-	if !l.push(job{run, keys}) {
+	if !l.push(job{run, all}) {
 		return nil // the worker that has the lane comes to it
 	}
 	select {
@@ -89,15 +96,14 @@ func (q *Queue) Submit(keys Keys, run func()) error {
 }
 
 // take counts a job in everywhere, or nowhere.
-func (q *Queue) take(keys Keys) error {
+func (q *Queue) take(all counters) error {
 	share := max(q.limit/shareOfQueue, 1)
 	bounds := [...]int64{q.limit, min(share, maxPerToken), share, share}
-	counters := q.counters(keys)
-	for i, c := range counters {
+	for i, c := range all {
 		if c == nil || c.Add(1) <= bounds[i] {
 			continue
 		}
-		give(counters[:i+1])
+		give(all[:i+1])
 		if i == 0 {
 			return ErrBusy
 		}
@@ -113,15 +119,6 @@ func give(counters []*atomic.Int64) {
 			c.Add(-1)
 		}
 	}
-}
-
-// counters are those of the queue, and of the token, the user and the client, if there is one.
-func (q *Queue) counters(keys Keys) [4]*atomic.Int64 {
-	all := [4]*atomic.Int64{&q.pending, &q.lanes[keys.Token%lanes].pending, &q.users[keys.User%lanes]}
-	if keys.Client != 0 {
-		all[3] = &q.clients[keys.Client%lanes]
-	}
-	return all
 }
 
 // push adds a job and tells whether the lane needs a worker.
@@ -154,8 +151,7 @@ func (q *Queue) work(l *lane) {
 	for {
 		for j, ok := l.pop(); ok; j, ok = l.pop() {
 			j.run()
-			counters := q.counters(j.keys)
-			give(counters[:])
+			give(j.counters[:])
 		}
 		if q.idle.Add(1) > maxIdleWorkers {
 			q.idle.Add(-1)

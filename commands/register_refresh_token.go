@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,35 +112,27 @@ func (p *Processor) register(ctx context.Context, c *RegisterRefreshToken, begun
 	if err != nil {
 		return RegisterReceipt{}, err
 	}
-	if to.active != session {
+	if to.active.Session != session {
 		left, err := p.commit(ctx, &c.Envelope, decision{
-			stream: fingerprints[0].Stream(), expected: to.at, firstIndex: index, committed: now,
+			stream: fingerprints[0].Stream(), expected: to.active.Revision, firstIndex: index, committed: now,
 			events: []refreshtoken.Event{refreshtoken.FingerprintRegistered{SessionID: session}},
 		})
 		if *begun = *begun || err == nil; err != nil || left.repeated {
-			return RegisterReceipt{}, again(err)
+			return RegisterReceipt{}, cmp.Or(err, errAgain)
 		}
 		index++
 	}
 	if _, still, err := p.Keys.Whole(ctx); err != nil || still != keys {
-		return RegisterReceipt{}, again(err)
+		return RegisterReceipt{}, cmp.Or(err, errAgain)
 	}
 	issued, left, err := p.issue(ctx, &c.Envelope, refreshtoken.Issue{
 		SessionID: session, UserID: c.UserID, Kind: refreshtoken.Registered, KeyID: keyID, Fingerprint: string(fingerprints[0]),
 		Now: now, ExpiresAt: c.ExpiresAt, AbsoluteExpiresAt: c.ExpiresAt,
 	}, index)
 	if *begun = *begun || err == nil; err != nil || left.repeated {
-		return RegisterReceipt{}, again(err)
+		return RegisterReceipt{}, cmp.Or(err, errAgain)
 	}
 	return c.receipt(issued, left.position), nil
-}
-
-// again is an error, or the wish to look again where there is none.
-func again(err error) error {
-	if err == nil {
-		return errAgain
-	}
-	return err
 }
 
 func (c *RegisterRefreshToken) receipt(issued refreshtoken.Issued, at eventstore.Position) RegisterReceipt {

@@ -56,12 +56,6 @@ func ParseFingerprint(s string) (Fingerprint, error) {
 	return Fingerprint(s), nil
 }
 
-// PointerPrefix is the category of the pointer streams. What follows it stays out of logs.
-const PointerPrefix = "tokenFingerprint-"
-
-// Stream is the name of the pointer stream.
-func (f Fingerprint) Stream() string { return PointerPrefix + string(f) }
-
 // Presented is a token that can be one: either native, and then genuine, or registered.
 type Presented struct {
 	Kind         refreshtoken.Kind

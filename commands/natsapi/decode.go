@@ -1,6 +1,7 @@
 package natsapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -78,22 +79,10 @@ func field(pointer jsontext.Pointer) string {
 }
 
 func kind(k jsontext.Kind) string {
-	switch k {
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "boolean"
-	case '"':
-		return "string"
-	case '0':
-		return "number"
-	case '{':
-		return "object"
-	case '[':
-		return "array"
-	default:
-		return "not the expected one"
+	names := map[jsontext.Kind]string{
+		'n': "null", 't': "boolean", 'f': "boolean", '"': "string", '0': "number", '{': "object", '[': "array",
 	}
+	return cmp.Or(names[k], "not the expected one")
 }
 
 // read decodes a command, of which e is a part, and finds its id.
