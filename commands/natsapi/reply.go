@@ -13,7 +13,7 @@ import (
 	"github.com/logoutd/logoutd/commands"
 )
 
-// retryAfter is what a caller that was told to come again should wait.
+// retryAfter is how long the caller should wait before a retry.
 const retryAfter = time.Second
 
 // logoutReply is written by hand: it is sent for every command, and always of one shape.
