@@ -71,7 +71,7 @@ func (f *faulty) Apply(ctx context.Context, from eventstore.Position, events []e
 			}
 		}
 	case "depends on batches", "hides other streams":
-		if len(events) == 3 {
+		if len(events) >= 3 {
 			return nil
 		}
 	}
