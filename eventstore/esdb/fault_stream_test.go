@@ -115,7 +115,9 @@ func TestG10AFrameThatNobodyKnows(t *testing.T) {
 func TestG11AReadThatIsInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	store := open(t, config(s))
+	cfg := config(s)
+	cfg.RetryMin, cfg.RetryMax = 20*time.Millisecond, time.Second // a busy machine takes its time to connect again
+	store := open(t, cfg)
 	must(t, store, batch("s", eventstore.NoStream, 40))
 	var drops atomic.Int64
 	s.set(faults{frame: func(n int, _ bool, _ readServer) error {
