@@ -154,8 +154,8 @@ func (s *Store) shut() error {
 		s.workers.Wait()
 		s.gone.Store(true)
 		s.reading.Lock() // waits for those who read
-		s.reading.Unlock()
 		s.halt()
+		s.reading.Unlock()
 		s.cache.close()
 		s.fs.strict.Store(false)
 		close(s.fs.ending)
