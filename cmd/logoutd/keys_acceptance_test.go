@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -184,6 +185,19 @@ func TestAKeyFileIsReadAgainWhenItChanges(t *testing.T) {
 	if _, err := k.keys.Probe(t.Context()); !errors.As(err, &missing) || !strings.Contains(err.Error(), "copy the key file") {
 		t.Errorf("ready without a key that is announced: %v", err)
 	}
+}
+
+func TestSIGHUPReadsTheKeyFile(t *testing.T) {
+	t.Parallel()
+	p := startProcess(t, t.TempDir())
+	loads := func() int { return strings.Count(p.stderr.String(), "keys loaded") }
+	before := loads()
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "read the key file again", func() bool { return loads() > before }, p.stderr.String)
+	_, token := p.token("alice")
+	p.logout(newID(), "alice", token)
 }
 
 func ringIn(t *testing.T, file string) *credential.Ring {

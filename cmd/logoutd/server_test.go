@@ -116,7 +116,8 @@ func (s *server) connect(startLine []byte) {
 // process is a logoutd in a process of its own, which can be killed.
 type process struct {
 	server
-	cmd *exec.Cmd
+	cmd    *exec.Cmd
+	stderr *syncBuffer
 }
 
 func startProcess(t testing.TB, data string, extra ...string) *process {
@@ -133,7 +134,7 @@ func startProcess(t testing.TB, data string, extra ...string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{server: server{t: t}, cmd: cmd}
+	p := &process{server: server{t: t}, cmd: cmd, stderr: &stderr}
 	t.Cleanup(p.kill)
 	line, err := bufio.NewReader(stdout).ReadBytes('\n')
 	if err != nil {
