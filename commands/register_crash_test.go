@@ -175,6 +175,7 @@ func TestNoErrorShowsAFingerprint(t *testing.T) {
 		check(err)
 	}
 	h.journal.faults()
+	h.Timeout = time.Minute
 	c := h.register("alice", foreignToken)
 	h.mustRegister(c)
 	for _, cause := range []error{

@@ -52,7 +52,7 @@ func (k *keeper) start(ctx context.Context, ring *credential.Ring, remote bool) 
 		}
 	}
 	err := k.load(ctx)
-	if remote && errors.Is(err, eventstore.ErrUnavailable) {
+	if remote && (errors.Is(err, eventstore.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)) {
 		return nil // awaitHead has said so
 	}
 	return err
