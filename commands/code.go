@@ -17,7 +17,7 @@ const (
 	CodeNotFound                       // 404: the named session or user is unknown
 	CodeConflict                       // 409: what the command would create exists and is another's
 	CodeInternal                       // 500: a fault of logoutd; its log has the cause
-	CodeUnavailable                    // 503: nothing was done; come again
+	CodeUnavailable                    // 503: nothing was done; retry
 	CodeOutcomeUnknown                 // 504: repeat with the same command_id
 )
 

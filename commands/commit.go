@@ -103,11 +103,15 @@ func (p *Processor) recall(ctx context.Context, env *Envelope, stream string, re
 	case err == nil:
 		err = p.sameCommand(ctx, env, decoded.Metadata.CommandDigest)
 	}
+	return record{position: recorded.Position, repeated: true, event: decoded.Event}, stored(err)
+}
+
+// stored is an error that came after something of the command was stored: "nothing was done" would be untrue.
+func stored(err error) error {
 	if CodeOf(err) == CodeUnavailable {
-		// Since something is stored, "nothing was done" would be untrue.
-		err = fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
+		return fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
 	}
-	return record{position: recorded.Position, repeated: true, event: decoded.Event}, err
+	return err
 }
 
 // sameCommand compares the digest of a stored command with the command at hand.
@@ -116,7 +120,7 @@ func (p *Processor) sameCommand(ctx context.Context, env *Envelope, digest strin
 	if err != nil || ring.IsDigest(digest, env.identity) {
 		return err
 	}
-	if _, _, err := p.Keys.Whole(ctx); err != nil { // the digest may be by a key that is lacking
+	if _, _, err := p.Keys.Whole(ctx, ring); err != nil { // the digest may be by a key that is lacking
 		return err
 	}
 	return errCommandIDReused

@@ -70,7 +70,7 @@ func (p *Processor) IssueRefreshToken(ctx context.Context, c IssueRefreshToken) 
 	}
 	// The key that made it first makes it again: the same token for ever.
 	token, err := ring.Mint(issued.KeyID, issued.SessionID, 0)
-	if err != nil { // the session is there: "nothing was done" would be untrue
+	if err != nil { // the key file lacks it: the session is there, and its token can be had later
 		return IssueReceipt{}, fmt.Errorf("%w: %w", eventstore.ErrOutcomeUnknown, err)
 	}
 	return IssueReceipt{

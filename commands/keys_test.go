@@ -128,6 +128,51 @@ func TestAProcessThatLacksAKeyRefusesNothing(t *testing.T) {
 	}
 }
 
+// The key file arrives between the look at the token and the question whether a key is lacking. What the new
+// keys explain was not looked up with them.
+func TestAKeyThatArrivesMeanwhileMakesNoRefusal(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.rotateKeys()
+	b := h.another(h.store)
+	registered, err := b.RegisterRefreshToken(t.Context(), h.register("alice", foreignToken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.journal.onLoad = func(stream string, l eventstore.Loaded, err error) (eventstore.Loaded, error) {
+		if strings.HasPrefix(stream, credential.PointerPrefix) {
+			h.journal.onLoad = nil
+			if err := h.Keys.Announce(context.Background(), h.ring); err != nil {
+				t.Error(err)
+			}
+		}
+		return l, err
+	}
+	c := logout("alice", credential.NewSecret(foreignToken))
+	_, err = h.LogoutUser(t.Context(), c)
+	wantCode(t, err, commands.CodeUnavailable)
+	h.mustLogOut(c)
+	if s, _ := h.family(registered.SessionID); s.Status != refreshtoken.Ended {
+		t.Errorf("logged out, and lives on: %+v", s)
+	}
+}
+
+// A store that comes back empty knows no key. Nothing is decided on it, and nothing made known to it unseen.
+func TestAStoreThatHasLostItsKeysDecidesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.journal.onLoad = func(string, eventstore.Loaded, error) (eventstore.Loaded, error) {
+		return eventstore.Loaded{Revision: eventstore.NoStream}, nil
+	}
+	_, err := h.LogoutUser(t.Context(), logout("alice", credential.NewSecret(foreignToken)))
+	wantCode(t, err, commands.CodeUnavailable)
+	_, err = h.RegisterRefreshToken(t.Context(), h.register("alice", foreignToken))
+	wantCode(t, err, commands.CodeUnavailable)
+	if _, err := h.Keys.Probe(t.Context()); !errors.Is(err, credential.ErrUnfit) {
+		t.Errorf("ready over a store that knows no key: %v", err)
+	}
+}
+
 func TestNoKeyIsUsedBeforeTheStoreKnowsIt(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

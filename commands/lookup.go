@@ -30,7 +30,7 @@ func (p *Processor) familyOf(ctx context.Context, token credential.Secret) (refr
 		found, err = p.follow(ctx, presented.Fingerprints)
 	}
 	if err == nil && found.family.Status == refreshtoken.Absent {
-		_, _, err = p.Keys.Whole(ctx)
+		_, _, err = p.Keys.Whole(ctx, ring)
 	}
 	return found.family, found.revision, err
 }
@@ -40,8 +40,8 @@ type pointers struct {
 	family   refreshtoken.State // of this token; the zero State when there is none
 	revision eventstore.Expected
 
-	// reserved is a session that a pointer names and that is not there yet: whoever registers the
-	// token completes it. The zero value when there is none.
+	// reserved is a session that a pointer names and that is not there yet: the next registration
+	// of the token completes it. The zero value when there is none.
 	reserved refreshtoken.SessionID
 	active   credential.Pointer   // that of the active key
 	events   []eventstore.EventID // of all pointers

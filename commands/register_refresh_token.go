@@ -44,8 +44,8 @@ var (
 )
 
 // RegisterRefreshToken writes the pointer from the token to its session first and the family after it:
-// after a crash between the two the token is simply not registered, and whoever registers
-// it next takes the pointer over. Only then is it acknowledged.
+// after a crash between the two the token is simply not registered, and the next
+// registration of it takes the pointer over. Only then is it acknowledged.
 //
 // Registering the same token for the same user again returns the session it has, as long as that lives.
 // The error is an *InvalidError, a *ConflictError, or one of a store that is unavailable or whose
@@ -60,13 +60,13 @@ func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshT
 		receipt, err = p.register(ctx, &c, &begun)
 		return err
 	})
-	switch {
-	case err == nil:
-		return receipt, nil
-	case begun && CodeOf(err) == CodeUnavailable: // "nothing was done" would be untrue
-		err = fmt.Errorf("%w: the token has its pointer, its family is not known: %w", eventstore.ErrOutcomeUnknown, err)
+	if err != nil && begun {
+		err = stored(err)
 	}
-	return RegisterReceipt{}, err
+	if err != nil {
+		return RegisterReceipt{}, err
+	}
+	return receipt, nil
 }
 
 // errAgain is a registration that has to look again, for something was not as it seemed.
@@ -76,9 +76,13 @@ var errAgain = fmt.Errorf("%w: another registration of the token", eventstore.Er
 //
 // A token must not get two sessions while processes go over to another active key. So a family is
 // made for a session only if the pointer of the active key names it, and that key is still active
-// once the pointer is there: whoever goes over to the next key after that finds the pointer.
+// once the pointer is there: a process that switches keys later finds the pointer.
 func (p *Processor) register(ctx context.Context, c *RegisterRefreshToken, begun *bool) (RegisterReceipt, error) {
-	ring, keys, err := p.Keys.Whole(ctx)
+	ring, err := p.Keys.Ring()
+	if err != nil {
+		return RegisterReceipt{}, err
+	}
+	ring, keys, err := p.Keys.Whole(ctx, ring)
 	if err != nil {
 		return RegisterReceipt{}, err
 	}
@@ -122,7 +126,7 @@ func (p *Processor) register(ctx context.Context, c *RegisterRefreshToken, begun
 		}
 		index++
 	}
-	if _, still, err := p.Keys.Whole(ctx); err != nil || still != keys {
+	if _, still, err := p.Keys.Whole(ctx, ring); err != nil || still != keys {
 		return RegisterReceipt{}, cmp.Or(err, errAgain)
 	}
 	issued, left, err := p.issue(ctx, &c.Envelope, refreshtoken.Issue{
@@ -150,7 +154,7 @@ func (p *Processor) registered(ctx context.Context, c *RegisterRefreshToken, to 
 	case !is:
 		return RegisterReceipt{}, fmt.Errorf("%w: stream %s does not begin with a family", eventstore.ErrCorrupt, recorded.Stream)
 	case decoded.Metadata.CommandID == c.CommandID.String():
-		return c.receipt(issued, recorded.Position), p.sameCommand(ctx, &c.Envelope, decoded.Metadata.CommandDigest)
+		return c.receipt(issued, recorded.Position), stored(p.sameCommand(ctx, &c.Envelope, decoded.Metadata.CommandDigest))
 	}
 	// This stores nothing, for the family is there; but an id that another command has used is seen.
 	_, err = p.commit(ctx, &c.Envelope, decision{

@@ -10,6 +10,6 @@
 //   - Y2: an id stands for one key. Announcing it with another check value is refused.
 //   - Y3: a status only moves forward: next, active, retired. A process whose key file is behind takes
 //     nothing back.
-//   - Y4: at most one key is active, the one that was made active last.
+//   - Y4: one key is active, the one that was made active last, from the first announcement on.
 //   - Y5: Apply is total: any event on any state gives a state.
 package keyring

@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -140,26 +139,16 @@ func (s State) Announce(have []Key) ([]Announced, error) {
 	if err := s.Holds(have); err != nil {
 		return nil, err
 	}
-	// The active key first: it retires the one before it.
-	have = slices.SortedStableFunc(slices.Values(have), func(a, b Key) int {
-		return cmp.Compare(rank(a), rank(b))
-	})
 	var events []Announced
 	for _, k := range have {
-		if i := index(s.keys, k.ID); i >= 0 && k.Status <= s.keys[i].Status {
+		// The active key is retired by its successor and by nothing else: there is always one (Y4).
+		if i := index(s.keys, k.ID); i >= 0 && (k.Status <= s.keys[i].Status || s.keys[i].Status == Active) {
 			continue
 		}
 		events = append(events, Announced{Key: k})
 		s = s.Apply(events[len(events)-1])
 	}
 	return events, nil
-}
-
-func rank(k Key) int {
-	if k.Status == Active {
-		return 0
-	}
-	return 1
 }
 
 func index(keys []Key, id string) int {

@@ -42,6 +42,10 @@ func TestAnnounce(t *testing.T) {
 			given: []keyring.Key{key("a", keyring.Active), key("b", keyring.Active)},
 			have:  []keyring.Key{key("a", keyring.Active), key("b", keyring.Next)},
 		},
+		"Y4: the active key is not retired by a file that gave it up": {
+			given: []keyring.Key{key("a", keyring.Active), key("b", keyring.Active)},
+			have:  []keyring.Key{key("a", keyring.Active), key("b", keyring.Retired)},
+		},
 		"a key to come that is given up": {
 			given: []keyring.Key{key("a", keyring.Active), key("b", keyring.Next)},
 			have:  []keyring.Key{key("a", keyring.Active), key("b", keyring.Retired)}, want: []keyring.Key{key("b", keyring.Retired)},
@@ -101,7 +105,8 @@ func TestKeysKeepTheirInvariants(t *testing.T) {
 					active++
 				}
 			}
-			if active > 1 {
+			had := slices.ContainsFunc(before, func(k keyring.Key) bool { return k.Status == keyring.Active })
+			if active > 1 || had && active == 0 {
 				r.Fatalf("Y4: %v", s.Keys())
 			}
 			for i, k := range before {

@@ -5,27 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/logoutd/logoutd/aggregates/keyring"
 	"github.com/logoutd/logoutd/commands/credential"
 	"github.com/logoutd/logoutd/eventstore"
 )
 
 // keeper keeps the keys of a running logoutd in step with its key file and with the event store.
 type keeper struct {
-	file string
-	keys *credential.Keys
-	log  zerolog.Logger
+	file   string
+	keys   *credential.Keys
+	log    zerolog.Logger
+	hangup <-chan os.Signal // SIGHUP: read the key file now
 
-	announced bool
-	seen      os.FileInfo // of the key file, when it was read last
-	told      string      // what was logged last: the same is not logged again
+	seen os.FileInfo // of the key file that is in use; nil if another has to be read
+	told string      // what was logged last: the same is not logged again
 }
 
 // keepEvery is how often the key file and the announced keys are looked at.
@@ -86,7 +83,11 @@ func (k *keeper) firstKeys(ctx context.Context) error {
 
 // load reads the key file and announces its keys.
 func (k *keeper) load(ctx context.Context) error {
-	k.seen, _ = os.Stat(k.file) //nolint:errcheck // opening it tells
+	k.seen = nil // until it has succeeded: the next look tries again
+	info, err := os.Stat(k.file)
+	if err != nil {
+		return fmt.Errorf("key file: %w", err)
+	}
 	ring, err := credential.OpenKeyFile(k.file)
 	if err != nil {
 		return err
@@ -94,7 +95,10 @@ func (k *keeper) load(ctx context.Context) error {
 	if err := k.keys.Announce(ctx, ring); err != nil {
 		return fmt.Errorf("key file %s: %w", k.file, err)
 	}
-	k.announced, k.told = true, ""
+	k.seen, k.told = info, ""
+	if ring, err = k.keys.Ring(); err != nil {
+		return err
+	}
 	k.log.Info().Str("file", k.file).Str("active", ring.ActiveID()).Int("keys", len(ring.Keys())).Msg("keys loaded")
 	return nil
 }
@@ -102,9 +106,6 @@ func (k *keeper) load(ctx context.Context) error {
 // Run reads the key file again when it has changed and on SIGHUP, until ctx ends. A file that cannot be
 // used changes nothing: the keys that were there stay in use, and the log says why.
 func (k *keeper) Run(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1) // more than one at a time are one
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	ticker := time.NewTicker(keepEvery)
 	defer ticker.Stop()
 	for {
@@ -112,32 +113,38 @@ func (k *keeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangup:
+		case <-k.hangup:
 			asked = true
 		case <-ticker.C:
 		}
-		if asked || !k.announced || k.changed() {
-			k.tell(k.load(ctx))
-			continue
-		}
-		var missing *keyring.MissingError
-		var other *keyring.OtherKeyError
-		if _, _, err := k.keys.Whole(ctx); errors.As(err, &missing) || errors.As(err, &other) {
-			k.tell(err)
-		}
+		k.tell(k.look(ctx, asked))
 	}
+}
+
+// look reads the key file if asked to or if it has changed, and otherwise asks the store whether a key is lacking.
+func (k *keeper) look(ctx context.Context, asked bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if asked || k.changed() {
+		return k.load(ctx)
+	}
+	_, err := k.keys.Probe(ctx)
+	if errors.Is(err, credential.ErrUnfit) || !errors.Is(err, eventstore.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil // a store that is away has its own line in the log
 }
 
 func (k *keeper) changed() bool {
 	info, err := os.Stat(k.file)
 	if err != nil || k.seen == nil {
-		return k.seen != nil || err == nil
+		return true
 	}
 	return !os.SameFile(info, k.seen) || !info.ModTime().Equal(k.seen.ModTime()) || info.Size() != k.seen.Size()
 }
 
 func (k *keeper) tell(err error) {
-	if err == nil || err.Error() == k.told {
+	if err == nil || err.Error() == k.told || errors.Is(err, context.Canceled) {
 		return
 	}
 	k.told = err.Error()

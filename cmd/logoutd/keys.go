@@ -30,7 +30,7 @@ A running logoutd notices a changed file within seconds, or at once on SIGHUP. T
 
   logoutd keys add         add a key that is next
                            copy the file to every logoutd that shares the event store
-  logoutd keys check       ask a running logoutd which keys its event store knows
+  logoutd keys check       on each host: does its file hold every key that the event store knows?
   logoutd keys promote     make the new key active, and copy the file again
 
 No session ends, and no token is refused meanwhile. A key is never deleted: what it made can be
@@ -70,7 +70,7 @@ type keyLine struct {
 
 func (p *program) keysList(k *keysFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "Print the keys of the file, without what is secret of them", Args: usageArgs(cobra.NoArgs),
+		Use: "list", Short: "Print the keys of the file, without the secrets", Args: usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			ring, err := credential.OpenKeyFile(k.path())
 			if err != nil {
@@ -94,7 +94,7 @@ func (p *program) keysAdd(k *keysFlags) *cobra.Command {
 func (p *program) keysPromote(k *keysFlags) *cobra.Command {
 	return &cobra.Command{
 		Use: "promote [ID]", Short: "Make a key that is next the active one; the active one is retired", Args: usageArgs(cobra.MaximumNArgs(1)),
-		Long: "Make a key that is next the active one; the active one is retired. Without an ID: the only key that is next.\nEvery logoutd on the event store must have the key before: copy the file and run `logoutd keys check` first.",
+		Long: "Make a key that is next the active one; the active one is retired. Without an ID: the only key that is next.\nEvery logoutd on the event store needs the key before: copy the file to each host, and run `logoutd keys check` there first.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			id, err := credential.PromoteKey(k.path(), first(args))
 			return p.changed(k, err, "key %s is active; copy %s to every logoutd on this event store\n", id)
@@ -104,7 +104,7 @@ func (p *program) keysPromote(k *keysFlags) *cobra.Command {
 
 func (p *program) keysRetire(k *keysFlags) *cobra.Command {
 	return &cobra.Command{
-		Use: "retire ID", Short: "Give up a key that is next; it goes on verifying", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "retire ID", Short: "Retire a key that shall never be active; it goes on verifying", Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return p.changed(k, credential.RetireKey(k.path(), args[0]), "key %s is retired; copy %s to every logoutd on this event store\n", args[0])
 		},
@@ -137,10 +137,10 @@ func (p *program) changed(k *keysFlags, err error, format, id string) error {
 func (p *program) keysCheck(k *keysFlags) *cobra.Command {
 	var address string
 	cmd := &cobra.Command{
-		Use: "check", Short: "Hold the file against the keys that an event store knows: exit status 0 or 1", Args: usageArgs(cobra.NoArgs),
-		Long: `Check the file, and hold it against the keys that an event store knows, asking the read side of a
-running logoutd. Exit status 0 when the file has every key of them, 1 when it lacks one or has another
-key under its id.`,
+		Use: "check", Short: "Compare the file with the keys that an event store knows: exit status 0 or 1", Args: usageArgs(cobra.NoArgs),
+		Long: `Check the file, and compare it with the keys that an event store knows, asking the read side of a
+running logoutd. Exit status 0 if the file has every one of them; 1 if it lacks one, has another key
+under its id, or could not be compared.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ring, err := credential.OpenKeyFile(k.path())
 			if err != nil {

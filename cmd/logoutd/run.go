@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,6 +30,10 @@ import (
 func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(addresses) error) (err error) {
 	var undo closing
 	defer func() { err = errors.Join(err, undo.run(ctx)) }()
+
+	hangup := make(chan os.Signal, 1) // more than one at a time are one
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 
 	// What can be refused at once comes first, before anything is made or changed.
 	ring, err := existingKeys(s.KeyFile)
@@ -60,7 +66,7 @@ func serve(ctx context.Context, s config.Serve, log zerolog.Logger, ready func(a
 	if err != nil {
 		return err
 	}
-	keys := &keeper{file: s.KeyFile, keys: credential.NewKeys(store, time.Now), log: log}
+	keys := &keeper{file: s.KeyFile, keys: credential.NewKeys(store, time.Now), log: log, hangup: hangup}
 	if err := keys.start(ctx, ring, store.failed == nil); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func openOrCreate(d disk, path string, now time.Time) (ring *Ring, created bool,
 	if !errors.Is(err, fs.ErrNotExist) {
 		return ring, false, err
 	}
-	first := []key{{id: keyID(nil, now), status: keyring.Active, secret: randomKey()}}
+	first := []key{{id: keyID(now), status: keyring.Active, secret: randomKey()}}
 	// A link and no rename: of two processes that start together one makes the file, both read it.
 	err = write(d, path, formatKeys(first), os.Link)
 	if created = err == nil; err != nil && !errors.Is(err, fs.ErrExist) {
@@ -53,7 +53,7 @@ func openOrCreate(d disk, path string, now time.Time) (ring *Ring, created bool,
 // AddKey adds a key that is next, and returns its id.
 func AddKey(path string, now time.Time) (id string, err error) {
 	err = change(realDisk(), path, func(keys []key) ([]key, error) {
-		id = keyID(keys, now)
+		id = keyID(now)
 		return append(keys, key{id: id, status: keyring.Next, secret: randomKey()}), nil
 	})
 	return id, err
@@ -105,23 +105,25 @@ func setStatus(keys []key, id string, from, to keyring.Status) error {
 }
 
 // change rewrites a key file. The file that was there stays until the new one is whole and on disk.
-func change(d disk, path string, decide func([]key) ([]key, error)) error {
+func change(d disk, path string, decide func([]key) ([]key, error)) (err error) {
+	// Of a link, the file that it leads to is changed, and others who share it see the change.
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return fmt.Errorf("key file: %w", err)
+	}
+	unlock, err := lockFolder(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("key file %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	ring, err := OpenKeyFile(path)
 	if err != nil {
 		return err
-	}
-	before, err := os.ReadFile(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return fmt.Errorf("key file: %w", err)
 	}
 	keys, err := decide(slices.Clone(ring.keys))
 	if err != nil {
 		return fmt.Errorf("key file %s: %w", path, err)
 	}
 	replace := func(from, to string) error {
-		if now, err := os.ReadFile(to); err != nil || string(now) != string(before) { //nolint:gosec // the same file
-			return errors.Join(errors.New("somebody else is changing it: look with logoutd keys list, and repeat"), err)
-		}
 		if err := keepOwner(from, to); err != nil {
 			return err
 		}
@@ -155,11 +157,8 @@ func write(d disk, path string, content []byte, place func(from, to string) erro
 	return d.syncFolder(folder)
 }
 
-// keyID names a new key by the second in which it is made.
-func keyID(keys []key, now time.Time) string {
-	id := now.UTC().Format("20060102T150405Z")
-	for n := 2; slices.ContainsFunc(keys, func(k key) bool { return k.id == id }); n++ {
-		id = fmt.Sprintf("%s-%d", now.UTC().Format("20060102T150405Z"), n)
-	}
-	return id
+// keyID names a new key by the second in which it is made and four random digits, for another host may
+// make one in the same second.
+func keyID(now time.Time) string {
+	return fmt.Sprintf("%s-%x", now.UTC().Format("20060102T150405Z"), randomKey()[:2])
 }

@@ -101,21 +101,3 @@ func TestADiskThatFailsLeavesTheKeyFileAsItWas(t *testing.T) {
 		}
 	}
 }
-
-func TestAKeyFileThatSomebodyElseChangesIsLeftToThem(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "keys")
-	if _, _, err := OpenOrCreateKeyFile(path, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	err := change(realDisk(), path, func(keys []key) ([]key, error) {
-		if _, err := AddKey(path, time.Now()); err != nil {
-			t.Error(err)
-		}
-		return append(keys, key{id: "mine", status: keyring.Next, secret: randomKey()}), nil
-	})
-	ring, openErr := OpenKeyFile(path)
-	if err == nil || openErr != nil || len(ring.keys) != 2 || ring.keys[1].id == "mine" {
-		t.Errorf("a key of somebody else was overwritten: %v %v", err, openErr)
-	}
-}

@@ -1,8 +1,11 @@
 package credential_test
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,8 +30,12 @@ func TestTheLifeOfAKey(t *testing.T) {
 	t.Parallel()
 	path := keyFile(t, header+keyLine(1, keyring.Active))
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var ids []string
 	expect := func(want string) {
 		t.Helper()
+		for i, id := range ids {
+			want = strings.ReplaceAll(want, fmt.Sprintf("$%d", i), id)
+		}
 		if got := statuses(t, path); got != want {
 			t.Errorf("keys: %s, want %s", got, want)
 		}
@@ -39,23 +46,25 @@ func TestTheLifeOfAKey(t *testing.T) {
 	}
 	old := mint(t, ring, session(1), 0)
 	for range 3 {
-		if _, err := credential.AddKey(path, now); err != nil { // within one second
-			t.Fatal(err)
+		id, err := credential.AddKey(path, now) // within one second
+		if err != nil || !strings.HasPrefix(id, "20260301T120000Z-") {
+			t.Fatal(id, err)
 		}
+		ids = append(ids, id)
 	}
-	expect("key-1 active, 20260301T120000Z next, 20260301T120000Z-2 next, 20260301T120000Z-3 next")
+	expect("key-1 active, $0 next, $1 next, $2 next")
 	if _, err := credential.PromoteKey(path, ""); err == nil || !strings.Contains(err.Error(), "3 keys are next") {
 		t.Errorf("promoted one of three: %v", err)
 	}
-	if id, err := credential.PromoteKey(path, "20260301T120000Z-2"); err != nil || id != "20260301T120000Z-2" {
+	if id, err := credential.PromoteKey(path, ids[1]); err != nil || id != ids[1] {
 		t.Error(id, err)
 	}
-	if err := credential.RetireKey(path, "20260301T120000Z"); err != nil {
+	if err := credential.RetireKey(path, ids[0]); err != nil {
 		t.Error(err)
 	}
-	expect("key-1 retired, 20260301T120000Z retired, 20260301T120000Z-2 active, 20260301T120000Z-3 next")
+	expect("key-1 retired, $0 retired, $1 active, $2 next")
 	for name, err := range map[string]error{
-		"the active key":   credential.RetireKey(path, "20260301T120000Z-2"),
+		"the active key":   credential.RetireKey(path, ids[1]),
 		"a retired key":    credential.RetireKey(path, "key-1"),
 		"nobody's key":     credential.RetireKey(path, "nobody"),
 		"promoted again":   second(credential.PromoteKey(path, "key-1")),
@@ -65,16 +74,40 @@ func TestTheLifeOfAKey(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if id, err := credential.PromoteKey(path, ""); err != nil || id != "20260301T120000Z-3" {
+	if id, err := credential.PromoteKey(path, ""); err != nil || id != ids[2] {
 		t.Error(id, err)
 	}
-	expect("key-1 retired, 20260301T120000Z retired, 20260301T120000Z-2 retired, 20260301T120000Z-3 active")
+	expect("key-1 retired, $0 retired, $1 retired, $2 active")
 	if ring, err = credential.OpenKeyFile(path); err != nil {
 		t.Fatal(err)
 	}
 	mustRecognise(t, ring, old.Reveal())
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v: %v", info.Mode(), err)
+	}
+}
+
+func TestKeysThatAreAddedAtOnceAreAllKept(t *testing.T) {
+	t.Parallel()
+	path := keyFile(t, header+keyLine(1, keyring.Active))
+	link := filepath.Join(t.TempDir(), "keys")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for i := range 12 {
+		group.Go(func() {
+			if _, err := credential.AddKey([]string{path, link}[i%2], time.Now()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if got := strings.Count(statuses(t, path), "next"); got != 12 {
+		t.Errorf("%d of 12 keys are there", got)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link was replaced: %v", err)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 // active. The commands of `logoutd keys` write it.
 const (
 	keyFileHeader = "logoutd keys 1"
-	keyFileHelp   = "# Whoever reads this file can forge tokens; without it, none is recognised. Keep a backup.\n" +
+	keyFileHelp   = "# Anyone who can read this file can forge tokens; without it, none is recognised. Keep a backup.\n" +
 		"# id, status, key, checksum. Change it with: logoutd keys add | promote | retire\n"
 
 	// keyBytes is the length of a key: that of the BLAKE2b-256 output.
@@ -41,14 +41,17 @@ func OpenKeyFile(path string) (*Ring, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("key file %s: not a regular file", path)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("key file %s: mode %04o lets others read it; run: chmod 600 %s", path, mode, path)
-	}
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // only read
+	if info, err = f.Stat(); err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("key file %s: mode %04o lets others read it; run: chmod 600 %s", path, mode, path)
+	}
 	content, err := io.ReadAll(io.LimitReader(f, maxKeyFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)

@@ -32,8 +32,11 @@ type Keys struct {
 // NewKeys makes keys that are of no use until Announce has succeeded.
 func NewKeys(journal Journal, now func() time.Time) *Keys { return &Keys{journal: journal, now: now} }
 
-// unavailable is an error that passes when the key file is put right: nothing was decided.
-func unavailable(err error) error { return fmt.Errorf("%w: %w", eventstore.ErrUnavailable, err) }
+// ErrUnfit: the keys at hand do not fit the event store, and nothing is decided with them. It passes when
+// the key file, or the store, is put right, so it is eventstore.ErrUnavailable, too.
+var ErrUnfit = errors.New("the keys do not fit the event store")
+
+func unavailable(err error) error { return fmt.Errorf("%w: %w: %w", eventstore.ErrUnavailable, ErrUnfit, err) }
 
 // Announce holds a ring against the keys that the store knows, announces what is new of it, and uses
 // it from then on. It is called at the start and whenever the key file has changed. The error is a
@@ -52,7 +55,11 @@ func (k *Keys) Announce(ctx context.Context, ring *Ring) error {
 		if len(events) > 0 {
 			err = k.append(ctx, revision, events)
 			if errors.Is(err, eventstore.ErrConflict) || errors.Is(err, eventstore.ErrIDReused) {
-				continue // another process has announced something
+				select { // another process has announced something
+				case <-time.After(10 * time.Millisecond):
+					continue
+				case <-ctx.Done():
+				}
 			}
 			if err != nil {
 				return err
@@ -74,14 +81,12 @@ func (k *Keys) Ring() (*Ring, error) {
 	return nil, unavailable(errors.New("the keys were not held against the event store yet"))
 }
 
-// Whole asks the store whether this process has every key that was announced, and which one is active.
-// Only then may a token that no key explains be told from one of a key that is lacking. revision is
-// that of the stream of the keys. The error is eventstore.ErrUnavailable, with the key where one is
-// lacking, or another one of the store.
-func (k *Keys) Whole(ctx context.Context) (ring *Ring, revision eventstore.Expected, err error) {
-	if ring, err = k.Ring(); err != nil {
-		return nil, 0, err
-	}
+// Whole asks the store whether a ring has every key that was announced, and which one is active. Only then
+// may a token that no key of that ring explains be told from one of a key that is lacking; whether
+// another ring is whole, which was loaded meanwhile, says nothing. revision is that of the stream of
+// the keys. The error is eventstore.ErrUnavailable, with the key if one is lacking, or another one
+// of the store.
+func (k *Keys) Whole(ctx context.Context, ring *Ring) (active *Ring, revision eventstore.Expected, err error) {
 	known, revision, err := k.load(ctx)
 	if err != nil {
 		return nil, 0, err
@@ -89,8 +94,10 @@ func (k *Keys) Whole(ctx context.Context) (ring *Ring, revision eventstore.Expec
 	if err := known.Holds(ring.Keys()); err != nil {
 		return nil, 0, unavailable(err)
 	}
-	active := ring.withActive(known.Active())
-	if active != ring {
+	if known.Active() == "" {
+		return nil, 0, unavailable(errors.New("the event store knows no key any more: it is empty, or another one; restore it, or restart logoutd"))
+	}
+	if active = ring.withActive(known.Active()); active != ring {
 		k.ring.CompareAndSwap(ring, active)
 	}
 	return active, revision, nil
@@ -102,9 +109,12 @@ func (k *Keys) Known(ctx context.Context) ([]keyring.Key, error) {
 	return known.Keys(), err
 }
 
-// Probe tells which keys there are, for whoever asks whether this process is ready.
+// Probe says which keys are in use. The error is that of Ring or Whole.
 func (k *Keys) Probe(ctx context.Context) (string, error) {
-	ring, _, err := k.Whole(ctx)
+	ring, err := k.Ring()
+	if err == nil {
+		ring, _, err = k.Whole(ctx, ring)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -131,8 +141,8 @@ func (k *Keys) load(ctx context.Context) (keyring.State, eventstore.Expected, er
 	return state, loaded.Revision, nil
 }
 
-// append announces keys. Each announcement is a command of its own, whose id is made from what it says:
-// whoever announces the same has the same id.
+// append announces keys. Each announcement is a command of its own, whose id is made from what it says, so
+// that the same announcement has the same id.
 func (k *Keys) append(ctx context.Context, revision eventstore.Expected, events []keyring.Announced) error {
 	a := eventstore.Append{Stream: keyring.Stream, Expected: revision}
 	for _, event := range events {
