@@ -56,8 +56,7 @@ func or(v, fallback time.Duration) time.Duration {
 	return v
 }
 
-// eagerAttempts are made without a pause. A rival that changes the stream all the time would win every
-// pause; without one, an attempt is as likely to be first as the rival is.
+// eagerAttempts are made without a pause: a rival that never pauses would win every one of them.
 const eagerAttempts = 16
 
 // attempt runs load-decide-append until it is done, and again after a conflict for as long as the

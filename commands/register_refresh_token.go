@@ -54,19 +54,15 @@ func (p *Processor) RegisterRefreshToken(ctx context.Context, c RegisterRefreshT
 	if err := p.checkRegistration(&c); err != nil {
 		return RegisterReceipt{}, err
 	}
-	var receipt RegisterReceipt
-	begun := false
+	receipt, begun := RegisterReceipt{}, false
 	err := p.attempt(ctx, func(ctx context.Context) (err error) {
 		receipt, err = p.register(ctx, &c, &begun)
 		return err
 	})
-	if err != nil && begun {
+	if begun {
 		err = stored(err)
 	}
-	if err != nil {
-		return RegisterReceipt{}, err
-	}
-	return receipt, nil
+	return receipt, err
 }
 
 // errAgain is a registration that has to look again, for something was not as it seemed.

@@ -36,7 +36,9 @@ func NewKeys(journal Journal, now func() time.Time) *Keys { return &Keys{journal
 // the key file, or the store, is put right, so it is eventstore.ErrUnavailable, too.
 var ErrUnfit = errors.New("the keys do not fit the event store")
 
-func unavailable(err error) error { return fmt.Errorf("%w: %w: %w", eventstore.ErrUnavailable, ErrUnfit, err) }
+func unavailable(err error) error {
+	return fmt.Errorf("%w: %w: %w", eventstore.ErrUnavailable, ErrUnfit, err)
+}
 
 // Announce holds a ring against the keys that the store knows, announces what is new of it, and uses
 // it from then on. It is called at the start and whenever the key file has changed. The error is a

@@ -17,16 +17,12 @@
 //     with a stable code.
 //   - N5: on shutdown no command is accepted any more, and every accepted one is answered.
 //   - N6: a command published without a reply subject is carried out all the same.
-//   - N7: garbage hides no command. What lacks a required member gets its 400 while there are few of it; of more
-//     than 2 000 a second, for one verb, the rest is counted and dropped unread, which costs no more than to
-//     receive it, so that every command in between is read.
+//   - N7: garbage hides no command. Of what lacks a required member 2 000 a second and verb get their 400; the
+//     rest is counted and dropped unread, so that every command in between is read.
 //
 // # What a flood can do
 //
-// Who may publish on the subjects of commands can send more than this process can work on, and nothing here limits
-// that: permissions of the NATS server say who may. A token, a user or a client that floods gets 503 for itself. When
-// commands with all their members fail at over 50 000 a second, for one verb, whatever comes on that verb gets a 503
-// unread, or is dropped if it has no reply subject; `nats micro stats` counts it as shed. Only at several hundred
-// thousand a second do even these replies take longer than the receiving does; then nats.go drops what comes next, and
-// says so in the log. A caller that gets no reply repeats the command with the same command_id.
+// A token, a user or a client that floods gets 503 for itself. When commands with all their members fail at over 50 000 a
+// second, for one verb, every command of that verb gets a 503 unread; `nats micro stats` counts it as shed. At several
+// hundred thousand a second nats.go drops messages, and says so in the log. Permissions of the NATS server say who may send.
 package natsapi
