@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"path/filepath"
 	"text/tabwriter"
@@ -58,6 +60,14 @@ func (k *keysFlags) path() string {
 	return k.file
 }
 
+// whichFile says how to name another file where there is none.
+func whichFile(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w; name the folder of a logoutd with --data, or its key file with --key-file", err)
+	}
+	return err
+}
+
 // keyLine is a key as it is printed; nothing of it is secret.
 type keyLine struct {
 	ID     string `json:"id"`
@@ -74,7 +84,7 @@ func (p *program) keysList(k *keysFlags) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			ring, err := credential.OpenKeyFile(k.path())
 			if err != nil {
-				return err
+				return whichFile(err)
 			}
 			return p.printKeys(k, ring, nil)
 		},
@@ -121,7 +131,7 @@ func first(args []string) string {
 // changed says what became of the file.
 func (p *program) changed(k *keysFlags, err error, format, id string) error {
 	if err != nil {
-		return err
+		return whichFile(err)
 	}
 	if !k.asJSON {
 		_, err = fmt.Fprintf(p.stdout, format, id, k.path())
@@ -144,7 +154,7 @@ under its id, or could not be compared.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ring, err := credential.OpenKeyFile(k.path())
 			if err != nil {
-				return err
+				return whichFile(err)
 			}
 			known, err := knownKeys(cmd.Context(), address)
 			if err != nil {

@@ -187,6 +187,16 @@ func TestAKeyFileIsReadAgainWhenItChanges(t *testing.T) {
 	}
 }
 
+func TestKeysSayHowToNameTheirFile(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"list", "add", "promote", "check"} {
+		code, _, stderr := cli("keys", what, "--data", t.TempDir())
+		if code != exitFailed || !strings.Contains(stderr, "--key-file") {
+			t.Errorf("keys %s: exit %d: %s", what, code, stderr)
+		}
+	}
+}
+
 func TestSIGHUPReadsTheKeyFile(t *testing.T) {
 	t.Parallel()
 	p := startProcess(t, t.TempDir())
