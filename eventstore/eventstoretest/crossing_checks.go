@@ -38,7 +38,7 @@ func (e *env) limits(s string) (start eventstore.Position, log []eventstore.Reco
 	var want []eventstore.Event
 	for _, a := range []eventstore.Append{
 		e.batch(s, eventstore.NoStream, 2), e.atLimit(s, 1), e.atLimit(s, 1), e.batch(s, eventstore.Any, 1),
-		e.atLimit(s, eventstore.MaxAppendEvents), e.batch(s, eventstore.Any, 2),
+		e.atLimit(s, 100), e.batch(s, eventstore.Any, 2),
 	} {
 		e.must(a)
 		want = append(want, a.Events...)
@@ -46,7 +46,7 @@ func (e *env) limits(s string) (start eventstore.Position, log []eventstore.Reco
 	log = e.read(s)
 	e.compare("stream "+s, log, want)
 	for i := range log {
-		const many = 250 // inside the large batch a few will do
+		const many = 25 // inside the large batch a few will do
 		if i < 2*window || i >= len(log)-2*window || i%many == 0 {
 			places = append(places, i)
 		}
