@@ -12,8 +12,7 @@ import (
 	"github.com/logoutd/logoutd/aggregates/keyring"
 )
 
-// disk makes what was written last. It is a field of the writer so that a test can see what a power
-// loss would leave.
+// disk is what makes a write durable. It is a parameter so that a test can see what a power loss leaves.
 type disk struct {
 	syncFile   func(*os.File) error
 	syncFolder func(folder string) error

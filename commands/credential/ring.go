@@ -76,11 +76,11 @@ type key struct {
 	secret []byte
 }
 
-// Keys are the keys, without what is secret of them.
+// Keys are the keys, without their secrets.
 func (r *Ring) Keys() []keyring.Key {
 	keys := make([]keyring.Key, len(r.keys))
 	for i, k := range r.keys {
-		keys[i] = keyring.Key{ID: k.id, Check: hex.EncodeToString(k.mac(nil, checkDomain, nil)[:shortBytes]), Status: k.status}
+		keys[i] = keyring.Key{ID: k.id, Check: k.short(checkDomain, nil), Status: k.status}
 	}
 	return keys
 }
@@ -90,17 +90,22 @@ func (r *Ring) ActiveID() string { return r.keys[r.active].id }
 
 // withActive is the same ring with another active key. An id that is not in it changes nothing.
 func (r *Ring) withActive(id string) *Ring {
-	i := slices.IndexFunc(r.keys, func(k key) bool { return k.id == id })
+	i := r.index(id)
 	if i < 0 || i == r.active {
 		return r
 	}
 	return &Ring{keys: r.keys, active: i}
 }
 
+// index is where the key of an id is, -1 if it is not in the ring.
+func (r *Ring) index(id string) int {
+	return slices.IndexFunc(r.keys, func(k key) bool { return k.id == id })
+}
+
 // Mint makes the native token of one generation of a session with the key of an id. The same
 // arguments give the same token for ever. The error is a *keyring.MissingError.
 func (r *Ring) Mint(keyID string, session refreshtoken.SessionID, generation uint32) (Secret, error) {
-	i := slices.IndexFunc(r.keys, func(k key) bool { return k.id == keyID })
+	i := r.index(keyID)
 	if i < 0 {
 		return Secret{}, &keyring.MissingError{ID: keyID}
 	}
@@ -165,17 +170,22 @@ func (r *Ring) recogniseNative(encoded string) (Presented, error) {
 
 // Digest is the keyed hash of a command by the active key: 32 hexadecimal digits.
 func (r *Ring) Digest(command Secret) string {
-	return hex.EncodeToString(r.keys[r.active].mac(nil, digestDomain, []byte(command.Reveal()))[:shortBytes])
+	return r.keys[r.active].short(digestDomain, []byte(command.Reveal()))
 }
 
 // IsDigest tells whether one of the keys made a digest of a command (K4).
 func (r *Ring) IsDigest(digest string, command Secret) bool {
 	same := 0
 	for _, k := range r.keys {
-		own := hex.EncodeToString(k.mac(nil, digestDomain, []byte(command.Reveal()))[:shortBytes])
+		own := k.short(digestDomain, []byte(command.Reveal()))
 		same |= subtle.ConstantTimeCompare([]byte(own), []byte(digest))
 	}
 	return same == 1
+}
+
+// short is the beginning of mac, in hexadecimal digits.
+func (k key) short(domain string, message []byte) string {
+	return hex.EncodeToString(k.mac(nil, domain, message)[:shortBytes])
 }
 
 // mac appends the keyed BLAKE2b-256 of domain and message to dst.
