@@ -25,7 +25,7 @@ type IssueRefreshToken struct {
 	TTL      time.Duration // 0 is the configured default
 }
 
-// IssueReceipt answers IssueRefreshToken.
+// IssueReceipt is the reply to IssueRefreshToken.
 type IssueReceipt struct {
 	CommandID    uuid.UUID
 	Position     eventstore.Position

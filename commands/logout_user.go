@@ -12,7 +12,7 @@ import (
 	"github.com/logoutd/logoutd/eventstore/codec"
 )
 
-// LogoutMessage is what every logout that reaches a decision answers, whatever it is (P6).
+// LogoutMessage is the reply of every logout that reaches a decision, whatever it is (P6).
 const LogoutMessage = "Successfully logged out."
 
 // LogoutStreamPrefix is the category of the streams that record refused logouts.
@@ -26,7 +26,7 @@ type LogoutUser struct {
 	RefreshToken credential.Secret
 }
 
-// LogoutReceipt answers LogoutUser, the same for success and refusal.
+// LogoutReceipt is the reply to LogoutUser, the same for success and refusal.
 type LogoutReceipt struct {
 	CommandID uuid.UUID
 	Position  eventstore.Position // of the last event of the command

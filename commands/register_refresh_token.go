@@ -27,7 +27,7 @@ type RegisterRefreshToken struct {
 	SessionID    refreshtoken.SessionID // optional; the service's own, where it has one
 }
 
-// RegisterReceipt answers RegisterRefreshToken.
+// RegisterReceipt is the reply to RegisterRefreshToken.
 type RegisterReceipt struct {
 	CommandID  uuid.UUID
 	Position   eventstore.Position

@@ -12,7 +12,7 @@ type Projection interface {
 	// Describe says what it is, without any I/O.
 	Describe() Description
 	// Acquire opens or makes the read model where that is still to be done, makes the caller the only
-	// one that may apply (P3), and answers where to go on from.
+	// one that may apply (P3), and returns where to go on from.
 	Acquire(ctx context.Context) (Checkpoint, error)
 	// Checkpoint answers how far the read model is, whoever holds it.
 	Checkpoint(ctx context.Context) (Checkpoint, error)

@@ -87,7 +87,7 @@ func NewRunner(config Config) (*Runner, error) {
 	return r, nil
 }
 
-// Run applies events until the context ends, then answers nil. Whatever is wrong with the read model,
+// Run applies events until the context ends, then returns nil. Whatever is wrong with the read model,
 // it tries again, or rebuilds it (P12); only one that another process took for itself ends it (P3).
 // It owns its goroutines and returns when they are gone. A runner runs once.
 func (r *Runner) Run(ctx context.Context) error {

@@ -43,7 +43,7 @@ func openStore(p place, log zerolog.Logger) (*store, error) {
 	if p.spec == config.Embedded {
 		s, err := embedded.Open(embedded.Config{
 			Dir: p.folder, CacheBytes: int64(p.cacheMiB) << 20, MinFreeBytes: int64(p.minFreeMiB) << 20,
-			Notify: tell(log, "event store takes no appends, commands are answered 503 until it does", "event store takes appends again"),
+			Notify: tell(log, "event store takes no appends, commands get a 503 until it does", "event store takes appends again"),
 		})
 		if err != nil {
 			return nil, err
@@ -53,7 +53,7 @@ func openStore(p place, log zerolog.Logger) (*store, error) {
 	remote, err := esdb.Open(esdb.Config{
 		ConnectionString: p.spec,
 		RetryMax:         2 * time.Second, // once the server is back, nobody waits longer
-		Notify:           tell(log, "event store lost, commands are answered 503 until it is back", "event store is back"),
+		Notify:           tell(log, "event store lost, commands get a 503 until it is back", "event store is back"),
 	})
 	if err != nil {
 		return nil, err // eventstoredb: connection string: …

@@ -136,7 +136,7 @@ func openLocked(cfg Config, fsys vfs.FS, lock *pebble.Lock) (*Store, error) {
 // Close stops taking appends, waits for those under way, and releases the folder. Every later call
 // answers ErrUnavailable. It reports the failure of a store that has failed; the folder of such a
 // store may stay locked until the process ends. A disk that does not let it finish within
-// CloseTimeout fails the store. A second Close answers the same as the first.
+// CloseTimeout fails the store. A second Close returns the same as the first.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)

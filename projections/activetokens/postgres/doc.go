@@ -10,7 +10,7 @@
 //   - PG2: a batch is one transaction of a few statements, each of which carries its rows as arrays.
 //   - PG3: an answer is of one snapshot (A10): reads are repeatable and read only.
 //   - PG4: the tables are in a schema of their own, named by search_path and the version of the read
-//     model, as in logoutd_2, and made by whoever comes first. So processes of two versions, each
+//     model, as in logoutd_2, and made by the process that comes first. So processes of two versions, each
 //     with its own, work side by side while one is replaced by the other. A schema with other
 //     tables, or of another store, is refused and never changed: it may be somebody else's.
 //   - PG5: a server that is away, or refuses, is waited for, and the error says what to do. New fails

@@ -48,7 +48,7 @@ type Serve struct {
 	FamilyTTL time.Duration
 	// CacheMiB is the block cache of the embedded store. Too small, and every logout reads the disk.
 	CacheMiB int
-	// MinFreeMiB of disk must be free, else commands are answered 503 before the disk is full. It
+	// MinFreeMiB of disk must be free, else commands get a 503 before the disk is full. It
 	// must cover what the store reserves and writes before it looks again.
 	MinFreeMiB int
 	// LogLevel and LogFormat shape the log on standard error.
